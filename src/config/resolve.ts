@@ -1,0 +1,152 @@
+/** From a valid file to {@link FarmConfig}, and from that to what one node does. Pure. */
+import { createHash } from "node:crypto";
+import { dirname, isAbsolute, join } from "node:path";
+import { type IpAddress, parseAddress } from "../core/address.ts";
+import { VipfarmError } from "../core/errors.ts";
+import { NAME_LENGTH_MAX } from "../core/limits.ts";
+import { type FarmConfig, type NodeConfig, type NodeSettings } from "./farm_config.ts";
+import {
+  type FarmFileWithDefaults,
+  GROUP_DEFAULT,
+  HEARTBEAT_PORT_DEFAULT,
+  INTERVAL_DEFAULT,
+} from "./schema.ts";
+import { NAME_PATTERN, parseDurationMs, parseListen, parsePorts } from "./values.ts";
+
+/**
+ * The configuration that a checked file stands for.
+ * @param file name of the file, for paths in it that are relative to it
+ * @throws VipfarmError if a value passed the checks that cannot be read: a fault of the program, not of the file
+ */
+export function resolveConfig(content: FarmFileWithDefaults, file: string): FarmConfig {
+  const virtualIps = content.virtual_ips.map((each) => ({
+    address: read(each.address, parseAddress),
+    mode: each.mode,
+    interface: each.interface ?? content.interface,
+  }));
+  const services = content.services.map((each) => ({
+    name: each.name,
+    virtualIps: each.virtual_ip === undefined
+      ? virtualIps.map(({ address }) => address)
+      : [each.virtual_ip].flat().map((text) => read(text, parseAddress)),
+    protocol: each.protocol,
+    ports: each.ports.map((ports) => read(ports, parsePorts)),
+    affinity: each.affinity,
+    weight: each.weight,
+  }));
+  const heartbeat = content.heartbeat;
+  const groups = [heartbeat?.group ?? []].flat().map((text) => read(text, parseAddress));
+  const group = (family: 4 | 6, fallback: string) =>
+    groups.find((each) => each.family === family) ?? read(fallback, parseAddress);
+  const nodes: Record<string, NodeSettings> = {};
+  for (const [name, node] of Object.entries(content.nodes ?? {})) {
+    nodes[name] = { ...node, services: node.services ?? {} };
+  }
+  const beside = (path: string) => isAbsolute(path) ? path : join(dirname(file), path);
+
+  const portable = {
+    farm: content.farm,
+    interface: content.interface,
+    virtualIps,
+    services,
+    uncovered: content.uncovered,
+    heartbeat: {
+      intervalMs: read(heartbeat?.interval ?? INTERVAL_DEFAULT, parseDurationMs),
+      groups: { ipv4: group(4, GROUP_DEFAULT.ipv4), ipv6: group(6, GROUP_DEFAULT.ipv6) },
+      port: heartbeat?.port ?? HEARTBEAT_PORT_DEFAULT,
+      interfaces: heartbeat?.interfaces ?? [...new Set(virtualIps.map((each) => each.interface))],
+      peers: (heartbeat?.peers ?? []).map((text) => read(text, parseAddress)),
+    },
+    nodes,
+    datapath: content.datapath,
+    drainOnStopMs: read(content.drain_on_stop, parseDurationMs),
+  };
+  const listen = content.admin?.listen === undefined ? undefined : read(content.admin.listen, parseListen);
+  const tokensFile = content.admin?.tokens_file;
+  const agreed = {
+    virtualIps: virtualIps.map(({ address, mode }) => ({ address, mode })),
+    services: services.map(({ weight: _weight, ...rest }) => rest),
+  };
+  return {
+    ...portable,
+    secretFile: beside(content.secret_file),
+    admin: tokensFile === undefined ? { listen } : { listen, tokensFile: beside(tokensFile) },
+    digest: sha256(canonical({ ...portable, listen })).toHex(),
+    servicesDigest: new DataView(sha256(canonical(agreed)).buffer).getUint32(0),
+  };
+}
+
+/** What the node `name` does: its interfaces and its weight in every service. A node need not be in `nodes`. */
+export function forNode(config: FarmConfig, name: string): NodeConfig {
+  if (!NAME_PATTERN.test(name)) {
+    throw new VipfarmError({
+      operation: "choose node name",
+      problem: `a node name is 1 to ${NAME_LENGTH_MAX} letters, digits, dots, underscores or hyphens`,
+      value: JSON.stringify(name.slice(0, 2 * NAME_LENGTH_MAX)),
+      remedy: "Give one with --node NAME or in VIPFARM_NODE.",
+      exitCode: 2,
+    });
+  }
+  const settings = nodeSettings(config, name);
+  const own = settings?.interface ?? config.interface;
+  const renamed = (each: string) => each === config.interface ? own : each;
+  return {
+    name,
+    interface: own,
+    virtualIps: config.virtualIps.map((each) => ({ ...each, interface: renamed(each.interface) })),
+    heartbeatInterfaces: config.heartbeat.interfaces.map(renamed),
+    weights: weightsOf(config, name),
+  };
+}
+
+/**
+ * Weights of a node by service number, index 0 (presence) being 1.
+ * @param nodeWeight takes the place of the node's `weight` in the file (`vipfarm weight NODE N`)
+ */
+export function weightsOf(config: FarmConfig, name: string, nodeWeight?: number): number[] {
+  const settings = nodeSettings(config, name);
+  const weight = nodeWeight ?? settings?.weight;
+  return [
+    1,
+    ...config.services.map((service) => {
+      const own = settings && Object.hasOwn(settings.services, service.name)
+        ? settings.services[service.name].weight
+        : undefined;
+      return own ?? weight ?? service.weight;
+    }),
+  ];
+}
+
+function nodeSettings(config: FarmConfig, name: string): NodeSettings | undefined {
+  return Object.hasOwn(config.nodes, name) ? config.nodes[name] : undefined;
+}
+
+function read<T, R>(value: T, reader: (value: T) => R | undefined): R {
+  const result = reader(value);
+  if (result === undefined) {
+    throw new VipfarmError({
+      operation: "resolve configuration",
+      problem: "a value passed the checks that cannot be read",
+      value: String(value),
+      remedy: "Please report this with the configuration file.",
+    });
+  }
+  return result;
+}
+
+/** JSON with sorted keys and addresses as text: the same text for the same meaning. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_key, each: unknown) => {
+    if (typeof each !== "object" || each === null || Array.isArray(each)) return each;
+    if (isAddress(each)) return each.text;
+    return Object.fromEntries(Object.entries(each).sort(([a], [b]) => a < b ? -1 : 1));
+  });
+}
+
+function isAddress(value: object): value is IpAddress {
+  return "bytes" in value && "text" in value;
+}
+
+function sha256(text: string): Uint8Array {
+  return Uint8Array.from(createHash("sha256").update(text).digest());
+}

@@ -1,0 +1,115 @@
+/** The farm secret: made, judged and read here and nowhere else. */
+import { EXIT, VipfarmError } from "../core/errors.ts";
+import { SECRET_BYTES_MAX, SECRET_BYTES_MIN } from "../core/limits.ts";
+
+/** Bytes of a new secret: a third more than the least, and a multiple of 3, so that base64 needs no padding. */
+const NEW_SECRET_BYTES = 48;
+/** Different byte values in 32 random bytes: fewer than this happens once in 10^20 times. */
+const DIFFERENT_BYTES_MIN = 12;
+/** Base64 of the longest secret, with line breaks. */
+const FILE_BYTES_MAX = 2 * SECRET_BYTES_MAX;
+
+/** What is wrong with a secret file, in the shape of a problem of the configuration. */
+export interface SecretProblem {
+  readonly message: string;
+  readonly expected: string;
+  readonly severity: "error" | "warning";
+}
+
+/** A new farm secret in base64, with a line feed. */
+export function newSecret(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(NEW_SECRET_BYTES));
+  return `${btoa(String.fromCharCode(...bytes))}\n`;
+}
+
+/**
+ * Reads the secret and judges file and content.
+ * A file that this user may not read is a warning: who checks a configuration need not know the secret.
+ */
+export async function inspectSecret(
+  path: string,
+): Promise<{ secret: Uint8Array; problem?: SecretProblem } | { secret?: undefined; problem: SecretProblem }> {
+  const quoted = `'${path.replaceAll("'", `'\\''`)}'`;
+  const make = `make one with: vipfarm keygen --output ${quoted}`;
+  const error = (message: string, expected: string) => ({
+    problem: { message, expected, severity: "error" as const },
+  });
+  let text: string;
+  try {
+    const info = await Deno.stat(path);
+    if (!info.isFile) return error(`the secret ${path} is not a regular file`, "a file with the farm secret");
+    const mode = info.mode === null ? 0 : info.mode & 0o777;
+    if ((mode & 0o077) !== 0) {
+      return error(
+        `the secret ${path} can be read or changed by others (mode ${mode.toString(8).padStart(4, "0")})`,
+        `mode 0600: chmod 600 ${quoted}, and a new secret if others may have seen it`,
+      );
+    }
+    if (info.size > FILE_BYTES_MAX) {
+      return error(`the secret ${path} has ${info.size} bytes`, `at most ${FILE_BYTES_MAX}; ${make}`);
+    }
+    text = await Deno.readTextFile(path);
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) {
+      return error(`the secret ${path} does not exist`, `a file that is the same on every node; ${make}`);
+    }
+    if (cause instanceof Deno.errors.PermissionDenied) {
+      return {
+        problem: {
+          message: `the secret ${path} may not be read by this user, so it was not checked`,
+          expected: "a file that the user of the daemon (normally root) can read",
+          severity: "warning",
+        },
+      };
+    }
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return error(`the secret ${path} cannot be read (${reason})`, `a file with the farm secret; ${make}`);
+  }
+  const secret = decodeBase64(text);
+  if (!secret) return error(`the secret ${path} is not base64`, `random bytes in base64; ${make}`);
+  if (secret.length < SECRET_BYTES_MIN || secret.length > SECRET_BYTES_MAX) {
+    return error(
+      `the secret ${path} has ${secret.length} bytes`,
+      `${SECRET_BYTES_MIN} to ${SECRET_BYTES_MAX} random bytes in base64; ${make}`,
+    );
+  }
+  if (new Set(secret).size < DIFFERENT_BYTES_MIN) {
+    return {
+      secret,
+      problem: {
+        message: `the secret ${path} repeats a few values and is easily guessed`,
+        expected: `random bytes; ${make}`,
+        severity: "warning",
+      },
+    };
+  }
+  return { secret };
+}
+
+/**
+ * The bytes of the secret.
+ * @throws VipfarmError if the file is missing, open to others, not readable or not a secret; `EXIT.privilege` where
+ * this user may not read it
+ */
+export async function readSecret(path: string): Promise<Uint8Array> {
+  const found = await inspectSecret(path);
+  if (found.secret) return found.secret;
+  const { message, expected, severity } = found.problem;
+  throw new VipfarmError({
+    operation: "read farm secret",
+    problem: message,
+    remedy: `Expected ${expected}.`,
+    exitCode: severity === "warning" ? EXIT.privilege : EXIT.no,
+  });
+}
+
+/** Bytes of standard base64 (RFC 4648 section 4), line breaks allowed; `undefined` for anything else. */
+function decodeBase64(text: string): Uint8Array | undefined {
+  const packed = text.replaceAll(/\s+/g, "");
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(packed)) return undefined;
+  try {
+    return Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
+  } catch {
+    return undefined;
+  }
+}

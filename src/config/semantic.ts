@@ -1,0 +1,318 @@
+/**
+ * What needs more than one value to judge: overlaps, unknown names, bounds with units. Works on a file of which some
+ * values are already known to be wrong and passes over those, so that one run finds every problem.
+ */
+import { type IpAddress, parseAddress } from "../core/address.ts";
+import { MEMBERS_MAX } from "../core/limits.ts";
+import { formatPath, formatValue, type Path, type Report } from "./problem.ts";
+import { DRAIN_MS_MAX, INTERVAL_MS } from "./schema.ts";
+import { suggest } from "./suggest.ts";
+import {
+  formatDuration,
+  formatPorts,
+  isLoopback,
+  isMulticast,
+  isPortRange,
+  parseDurationMs,
+  parseListen,
+  parsePorts,
+  type PortRange,
+} from "./values.ts";
+
+/** The file's values, less those that the schema refused. */
+export interface ValidValues {
+  /** The value at `path`, or `undefined` where there is none or it was refused. */
+  get(path: Path): unknown;
+  /** Whether the schema refused the value at `path`. */
+  refused(path: Path): boolean;
+  /** Line of a path, for messages that name a second place. */
+  line(path: Path): number;
+}
+
+interface SeenService {
+  readonly path: Path;
+  readonly name: string;
+  /** `undefined` if it was refused. */
+  readonly protocol: unknown;
+  /** Texts of its virtual IPs. */
+  readonly vips: readonly string[];
+  readonly ports: ReadonlyArray<{ path: Path; range: PortRange }>;
+}
+
+/** Reports every problem that involves more than one value. */
+export function checkMeaning(values: ValidValues, report: Report): void {
+  const vips = checkVirtualIps(values, report);
+  const serviceNames = checkServices(values, vips, report);
+  checkHeartbeat(values, vips, report);
+  checkNodes(values, serviceNames, report);
+  checkAdmin(values, report);
+  checkDuration(values, report, ["drain_on_stop"], 0, DRAIN_MS_MAX);
+}
+
+/** @returns the texts of the valid addresses */
+function checkVirtualIps(values: ValidValues, report: Report): string[] {
+  const entries = items(values, ["virtual_ips"]).map((path) => [...path, "address"]);
+  reportRepeated(values, report, entries, "virtual IP", (text) => parseAddress(text)?.text);
+  return [
+    ...new Set(entries.map((path) => addressAt(values, path)?.text).filter((text) => text !== undefined)),
+  ];
+}
+
+/** @returns the valid service names */
+function checkServices(values: ValidValues, vips: readonly string[], report: Report): string[] {
+  const paths = items(values, ["services"]);
+  const isKnown = !values.refused(["services"]) && !values.refused(["uncovered"]);
+  if (paths.length === 0 && isKnown && values.get(["uncovered"]) !== "owner") {
+    report({
+      path: ["services"],
+      atKey: true,
+      message: "there is no service, and `uncovered` drops everything else: the farm would answer pings only",
+      expected: "at least one service, or `uncovered: owner`",
+    });
+  }
+  reportRepeated(values, report, paths.map((path) => [...path, "name"]), "service", (text) => text);
+
+  const seen: SeenService[] = [];
+  for (const path of paths) {
+    const service = readService(values, path, vips, report);
+    for (const earlier of seen) reportOverlap(values, report, earlier, service);
+    seen.push(service);
+  }
+  return seen.map(({ name }) => name);
+}
+
+function readService(values: ValidValues, path: Path, vips: readonly string[], report: Report): SeenService {
+  const vipPath = [...path, "virtual_ip"];
+  const named = items(values, vipPath);
+  const vipPaths = named.length > 0 ? named : [vipPath];
+  let ownVips: readonly string[] = vips;
+  if (values.get(vipPath) !== undefined) {
+    reportRepeated(
+      values,
+      report,
+      vipPaths,
+      "virtual IP of this service",
+      (text) => parseAddress(text)?.text,
+    );
+    const texts = vipPaths.map((each) => ({ path: each, text: addressAt(values, each)?.text }));
+    for (const { path: at, text } of texts) {
+      if (text === undefined || vips.includes(text)) continue;
+      report({
+        path: at,
+        message: `${name(at)} is ${text}, which is not in virtual_ips`,
+        expected: vips.length === 0 ? "an address that virtual_ips lists" : `one of ${vips.join(", ")}`,
+      });
+    }
+    ownVips = texts.map(({ text }) => text).filter((text) => text !== undefined);
+  }
+
+  const ports: Array<{ path: Path; range: PortRange }> = [];
+  for (const at of items(values, [...path, "ports"])) {
+    const value = values.get(at);
+    const range = typeof value === "number" || typeof value === "string" ? parsePorts(value) : undefined;
+    if (!range || !isPortRange(range)) continue;
+    const twice = ports.find((other) => overlap(other.range, range));
+    if (twice) {
+      report({
+        path: at,
+        message: `${name(at)} (${formatPorts(range)}) repeats ports of ${formatPorts(twice.range)} before it`,
+        expected: "every port once",
+      });
+    }
+    ports.push({ path: at, range });
+  }
+  const serviceName = values.get([...path, "name"]);
+  return {
+    path,
+    name: typeof serviceName === "string" ? serviceName : formatPath(path),
+    protocol: values.refused([...path, "protocol"]) ? undefined : values.get([...path, "protocol"]) ?? "tcp",
+    vips: ownVips,
+    ports,
+  };
+}
+
+function reportOverlap(values: ValidValues, report: Report, a: SeenService, b: SeenService): void {
+  if (a.protocol === undefined || a.protocol !== b.protocol) return;
+  const vip = a.vips.find((text) => b.vips.includes(text));
+  if (vip === undefined) return;
+  for (const mine of b.ports) {
+    const theirs = a.ports.find((other) => overlap(other.range, mine.range));
+    if (!theirs) continue;
+    const shared = {
+      from: Math.max(theirs.range.from, mine.range.from),
+      to: Math.min(theirs.range.to, mine.range.to),
+    };
+    report({
+      path: mine.path,
+      message:
+        `services ${formatValue(a.name)} (line ${values.line(theirs.path)}) and ${formatValue(b.name)} ` +
+        `(line ${values.line(mine.path)}) overlap: both take ${String(a.protocol)} port ${
+          formatPorts(shared)
+        } ` +
+        `of ${vip}`,
+      expected: "every port of a virtual IP in one service; take it out of one of the two",
+    });
+  }
+}
+
+function checkHeartbeat(values: ValidValues, vips: readonly string[], report: Report): void {
+  checkDuration(values, report, ["heartbeat", "interval"], INTERVAL_MS.min, INTERVAL_MS.max);
+
+  const groupPath = ["heartbeat", "group"];
+  const listed = items(values, groupPath);
+  const families = new Map<4 | 6, string>();
+  for (const path of listed.length > 0 ? listed : [groupPath]) {
+    const address = addressAt(values, path);
+    if (!address) continue;
+    if (!isMulticast(address)) {
+      report({
+        path,
+        message: `${name(path)} is ${address.text}, which is not a multicast address`,
+        expected:
+          "one of 224.0.0.0 to 239.255.255.255 or ff00::/8; unicast addresses belong in heartbeat.peers",
+      });
+    } else if (families.has(address.family)) {
+      report({
+        path,
+        message: `${name(path)} is a second IPv${address.family} group besides ${
+          families.get(address.family)
+        }`,
+        expected: "at most one group for IPv4 and one for IPv6",
+      });
+    }
+    families.set(address.family, address.text);
+  }
+
+  reportRepeated(
+    values,
+    report,
+    items(values, ["heartbeat", "interfaces"]),
+    "heartbeat interface",
+    (text) => text,
+  );
+  const peers = items(values, ["heartbeat", "peers"]);
+  reportRepeated(values, report, peers, "peer", (text) => parseAddress(text)?.text);
+  for (const path of peers) {
+    const text = addressAt(values, path)?.text;
+    if (text === undefined || !vips.includes(text)) continue;
+    report({
+      path,
+      message: `${name(path)} is the virtual IP ${text}, which every node has`,
+      expected: "an address that only one node has",
+    });
+  }
+}
+
+function checkNodes(values: ValidValues, serviceNames: readonly string[], report: Report): void {
+  const nodes = keys(values, ["nodes"]);
+  if (nodes.length > MEMBERS_MAX) {
+    report({
+      path: ["nodes"],
+      atKey: true,
+      message: `${nodes.length} nodes are listed`,
+      expected: `at most ${MEMBERS_MAX}`,
+    });
+  }
+  for (const node of nodes) {
+    for (const service of keys(values, ["nodes", node, "services"])) {
+      if (serviceNames.includes(service)) continue;
+      const meant = suggest(service, serviceNames);
+      report({
+        path: ["nodes", node, "services", service],
+        atKey: true,
+        message: `node ${formatValue(node)} names the unknown service ${formatValue(service)}`,
+        expected: meant
+          ? `a service of this file; did you mean \`${meant}\`?`
+          : nameList("a service", serviceNames),
+      });
+    }
+  }
+}
+
+function checkAdmin(values: ValidValues, report: Report): void {
+  const path = ["admin", "listen"];
+  const text = values.get(path);
+  if (typeof text !== "string") return;
+  const listen = parseListen(text);
+  if (!listen) {
+    report({
+      path,
+      message: `${name(path)} is ${formatValue(text)}`,
+      expected: "an IP address and a port from 1 to 65535, such as 127.0.0.1:9010 or [::1]:9010",
+    });
+    return;
+  }
+  const host = parseAddress(listen.host);
+  if (host && !isLoopback(host) && values.get(["admin", "tokens_file"]) === undefined) {
+    report({
+      path,
+      message: `${name(path)} is ${text}, open to the network without tokens`,
+      expected: "a loopback address such as 127.0.0.1, or admin.tokens_file beside it",
+    });
+  }
+}
+
+function checkDuration(values: ValidValues, report: Report, path: Path, minMs: number, maxMs: number): void {
+  const text = values.get(path);
+  if (typeof text !== "string") return;
+  const durationMs = parseDurationMs(text);
+  if (durationMs !== undefined && durationMs >= minMs && durationMs <= maxMs) return;
+  report({
+    path,
+    message: `${name(path)} is ${text}`,
+    expected: `${formatDuration(minMs)} to ${formatDuration(maxMs)}, in whole milliseconds`,
+  });
+}
+
+/** Reports every path whose normalized text an earlier one has. */
+function reportRepeated(
+  values: ValidValues,
+  report: Report,
+  paths: readonly Path[],
+  what: string,
+  normalize: (text: string) => string | undefined,
+): void {
+  const first = new Map<string, Path>();
+  for (const path of paths) {
+    const value = values.get(path);
+    const text = typeof value === "string" ? normalize(value) : undefined;
+    if (text === undefined) continue;
+    const earlier = first.get(text);
+    if (earlier) {
+      report({
+        path,
+        message: `the ${what} ${formatValue(text)} is already on line ${values.line(earlier)}`,
+        expected: "each one once",
+      });
+    } else first.set(text, path);
+  }
+}
+
+function items(values: ValidValues, path: Path): Path[] {
+  const value = values.get(path);
+  return Array.isArray(value) ? value.map((_, index) => [...path, index]) : [];
+}
+
+function keys(values: ValidValues, path: Path): string[] {
+  const value = values.get(path);
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? Object.keys(value) : [];
+}
+
+function addressAt(values: ValidValues, path: Path): IpAddress | undefined {
+  const value = values.get(path);
+  return typeof value === "string" ? parseAddress(value) : undefined;
+}
+
+function overlap(a: PortRange, b: PortRange): boolean {
+  return a.from <= b.to && b.from <= a.to;
+}
+
+function name(path: Path): string {
+  return `\`${formatPath(path)}\``;
+}
+
+function nameList(what: string, names: readonly string[]): string {
+  return names.length === 0
+    ? `${what} of this file (there is none)`
+    : `${what} of this file: ${names.join(", ")}`;
+}
