@@ -1,0 +1,98 @@
+/**
+ * The event log as server-sent events (HTML standard, section 9.2). Chunks are made only when the connection
+ * takes them, so that a slow client holds no memory: it reads at its own pace from the ring, and is told what it
+ * missed.
+ */
+
+import type { Context } from "hono";
+import type { EventBatch, EventLog, EventSubscription } from "./event_log.ts";
+import { ApiFailure } from "./failure.ts";
+import type { AdminEnv } from "./guard.ts";
+
+/** Streams open at once: some dozens of people and programs; each costs a connection and a timer. */
+export const STREAMS_MAX = 256;
+
+/** A comment is sent after this much silence, so that both ends and all between know that the stream lives. */
+const KEEP_ALIVE_MS = 15_000;
+
+/** A client waits this long before it connects again. */
+const RETRY_MS = 1_000;
+
+/** Tunable for tests; the defaults are the constants of this file. */
+export interface StreamOptions {
+  readonly streamsMax?: number;
+  readonly keepAliveMs?: number;
+}
+
+/** Opens streams over one event log, and counts them. */
+export class EventStreams {
+  readonly #log: EventLog;
+  readonly #streamsMax: number;
+  readonly #keepAliveMs: number;
+  #open = 0;
+
+  constructor(log: EventLog, options: StreamOptions = {}) {
+    this.#log = log;
+    this.#streamsMax = options.streamsMax ?? STREAMS_MAX;
+    this.#keepAliveMs = options.keepAliveMs ?? KEEP_ALIVE_MS;
+  }
+
+  /** Streams open now. */
+  get open(): number {
+    return this.#open;
+  }
+
+  /**
+   * An answer that goes on until the client leaves or the server closes.
+   * @throws ApiFailure 429 if too many are open.
+   */
+  answer(c: Context<AdminEnv>, cursor: string | undefined): Response {
+    const headers = { "content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no" };
+    if (c.req.raw.method === "HEAD") return c.body(null, 200, headers);
+    if (this.#open >= this.#streamsMax) {
+      const remedy = "Close another stream, or ask with ?format=json.";
+      throw new ApiFailure(429, "too_many_streams", `${this.#streamsMax} event streams are open`, remedy, {
+        "retry-after": "5",
+      });
+    }
+    const subscription = this.#log.subscribe(this.#log.position(cursor).after);
+    return c.body(this.#stream(subscription, c.env?.closing), 200, headers);
+  }
+
+  #stream(subscription: EventSubscription, closing: AbortSignal | undefined): ReadableStream<Uint8Array> {
+    const encoder = new TextEncoder();
+    const end = () => {
+      if (subscription.closed) return;
+      this.#open--;
+      subscription.close();
+      closing?.removeEventListener("abort", end);
+    };
+    this.#open++;
+    closing?.addEventListener("abort", end);
+    if (closing?.aborted) end();
+    let greeted = false;
+    // No chunk is made before it is asked for: the client's pace is ours.
+    return new ReadableStream({
+      pull: async (controller) => {
+        if (!greeted) {
+          greeted = true;
+          controller.enqueue(encoder.encode(`retry: ${RETRY_MS}\n: run ${this.#log.run}\n\n`));
+          return;
+        }
+        const batch = await subscription.next(this.#keepAliveMs);
+        if (subscription.closed) controller.close();
+        else controller.enqueue(encoder.encode(batch === undefined ? ": alive\n\n" : this.#text(batch)));
+      },
+      cancel: end,
+    }, { highWaterMark: 0 });
+  }
+
+  #text(batch: EventBatch): string {
+    let text = "";
+    if (batch.missed > 0) text += `event: missed\ndata: {"missed":${batch.missed}}\n\n`;
+    for (const event of batch.events) {
+      text += `id: ${this.#log.cursor(event.id)}\ndata: ${JSON.stringify(event)}\n\n`;
+    }
+    return text;
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * What the admin endpoint needs to know and to do, as one interface. The control thread implements it over the
+ * running farm; tests implement it over plain values. Nothing here knows HTTP.
+ */
+
+import type { IpAddress } from "../core/address.ts";
+import type { EventLog } from "./event_log.ts";
+import type { FarmStatus } from "./schemas.ts";
+
+export type { FarmStatus, MemberStatus, ServiceStatus } from "./schemas.ts";
+
+/** Who serves a flow, and why. */
+export interface Explanation {
+  /** The service whose table decided; undefined: the table of presence (ARP, ping, uncovered ports). */
+  readonly service: string | undefined;
+  readonly affinity: "connection" | "client" | "network";
+  readonly bucket: number;
+  /** undefined: no member takes new flows. */
+  readonly owner?: string;
+  /** Who owns the bucket if the owner leaves. */
+  readonly runnerUp?: string;
+  readonly scores: ReadonlyArray<{ readonly name: string; readonly weight: number; readonly score: number }>;
+  /** One sentence for people. */
+  readonly why: string;
+}
+
+/** Totals of one packet thread since its start. They only grow. */
+export interface DatapathCounters {
+  /** Name of the interface. */
+  readonly interface: string;
+  /** Frames taken from the ring: equals the sum of `verdicts`. */
+  readonly captured: number;
+  /** Name of the verdict → frames. */
+  readonly verdicts: Readonly<Record<string, number>>;
+  /** Frames that the kernel dropped because the ring was full. */
+  readonly ringDrops: number;
+  /** Writes to the TUN device that failed. */
+  readonly tunWriteErrors: number;
+}
+
+/** Totals of the membership thread since its start. They only grow. */
+export interface HeartbeatCounters {
+  readonly sent: number;
+  readonly sendErrors: number;
+  /** Accepted as genuine. */
+  readonly received: number;
+  /** Reason → datagrams that changed nothing: forged, replayed, of another farm, malformed. */
+  readonly refused: Readonly<Record<string, number>>;
+}
+
+/** Whether this node takes new flows, and why (not). */
+export interface Readiness {
+  readonly ready: boolean;
+  readonly reason: string;
+}
+
+/** What can be asked of a node. */
+export type OrderVerb = "drain" | "resume" | "weight";
+
+/** What became of an order: carried out (or nothing to do), or refused with a reason and a remedy. */
+export type OrderResult =
+  | { readonly outcome: "done" | "unchanged"; readonly message: string }
+  | {
+    readonly outcome: "refused";
+    /** Stable and lower case, for scripts: `node_unreachable`. */
+    readonly code: string;
+    readonly message: string;
+    readonly remedy: string;
+  };
+
+/** The farm behind the admin endpoint. Every call but `order` answers at once, from memory. */
+export interface FarmSource {
+  /** The farm as this node sees it. */
+  farm(): FarmStatus;
+  /**
+   * Who serves a flow. `service` is a name that `farm()` lists, or undefined; `port` is given whenever that
+   * service's affinity needs it.
+   * @throws VipfarmError if that cannot be told.
+   */
+  explain(client: IpAddress, port: number | undefined, service: string | undefined): Explanation;
+  readonly events: EventLog;
+  /** One entry for each packet thread. */
+  counters(): readonly DatapathCounters[];
+  heartbeatCounters(): HeartbeatCounters;
+  /** `service` is a name that `farm()` lists; undefined: any service. */
+  ready(service?: string): Readiness;
+  /** `node` is a name that `farm()` lists; `value` is the weight of `weight`. Settles within a deadline of its own. */
+  order(node: string, verb: OrderVerb, value?: number): Promise<OrderResult>;
+}
