@@ -1,0 +1,321 @@
+/**
+ * AF_PACKET with a memory-mapped receive ring: TPACKET_V2, virtio header, memberships. See packet(7) and the
+ * kernel's `Documentation/networking/packet_mmap.rst` and `net/packet/af_packet.c`.
+ *
+ * Version 2 wakes the reader for each frame, where version 3 holds frames back up to its block timeout. Its frames
+ * have one fixed size, so they are made large enough for the largest packet that the stack can hand over.
+ *
+ * The order of the steps in `open` matters: opened with protocol 0 the socket receives nothing; version and virtio
+ * header are fixed before the ring exists; ring, filter and memberships are in place before bind() lets the first
+ * packet in, so nothing unfiltered is ever in the ring.
+ */
+
+import { VipfarmError } from "../src/core/errors.ts";
+import { attachFilter, type BpfInstruction } from "./bpf.ts";
+import { Descriptor } from "./descriptor.ts";
+import { SystemError } from "./errors.ts";
+import * as C from "./layout/constants.ts";
+import {
+  packet_mreq,
+  sockaddr_ll,
+  tpacket2_hdr,
+  tpacket_req,
+  tpacket_stats,
+  virtio_net_hdr,
+} from "./layout/structs.ts";
+import { check, errno, libc } from "./libc.ts";
+import { getOption, openSocket, setIntOption, setOption, takeSocketError } from "./socket.ts";
+
+/** Byte offsets inside a frame, from its start: `struct tpacket2_hdr`. */
+export const TP2_STATUS = tpacket2_hdr.offsets.tp_status;
+/** u32: length of the packet as it came. */
+export const TP2_LEN = tpacket2_hdr.offsets.tp_len;
+/** u32: how many bytes of it are in the frame; less than TP2_LEN means it was cut. */
+export const TP2_SNAPLEN = tpacket2_hdr.offsets.tp_snaplen;
+/** u16: where the Ethernet header begins, from the start of the frame. The virtio header ends there. */
+export const TP2_MAC = tpacket2_hdr.offsets.tp_mac;
+/** u16: where the IP header begins. */
+export const TP2_NET = tpacket2_hdr.offsets.tp_net;
+/** u16: the VLAN tag that was taken out of the frame, when TP_STATUS_VLAN_VALID is set. */
+export const TP2_VLAN_TCI = tpacket2_hdr.offsets.tp_vlan_tci;
+/** u16: its EtherType. */
+export const TP2_VLAN_TPID = tpacket2_hdr.offsets.tp_vlan_tpid;
+
+export { TP_STATUS_COPY, TP_STATUS_KERNEL, TP_STATUS_LOSING, TP_STATUS_USER } from "./layout/constants.ts";
+
+/** `struct virtio_net_hdr`: its length, and the byte offset of each field in it. */
+export const VIRTIO_HEADER_BYTES = virtio_net_hdr.size;
+export const VIRTIO = virtio_net_hdr.offsets;
+
+/** How far behind the start of the frame the IP header stands: TPACKET_ALIGN(TPACKET2_HDRLEN + 16) + virtio header. */
+const NETWORK_OFFSET = align(C.TPACKET2_HDRLEN + 16, C.TPACKET_ALIGNMENT) + VIRTIO_HEADER_BYTES;
+/** A frame that holds any IP packet (total length 65,535) whole, behind an Ethernet header with or without a tag. */
+export const FRAME_BYTES_WHOLE_PACKET = align(NETWORK_OFFSET + 4 + 65_535, C.TPACKET_ALIGNMENT);
+/**
+ * Frames the ring may have. 4,096 of the largest are 285 MB; more would only make a reader that has fallen behind
+ * answer packets whose senders have given up.
+ */
+export const FRAME_COUNT_MAX = 4096;
+/** The kernel allocates each block in one piece, in powers of two: 1 MiB is found also in fragmented memory. */
+const BLOCK_BYTES_MAX = 1 << 20;
+/** The longest frame `send` takes: a jumbo frame. What this host sends itself is ARP and neighbour discovery. */
+export const SEND_BYTES_MAX = 9216 + 18;
+
+/** A MAC address that the NIC shall receive. */
+export interface Membership {
+  readonly kind: "multicast" | "unicast";
+  /** 6 bytes. */
+  readonly mac: Uint8Array;
+}
+
+/** What {@link PacketSocket.open} needs. */
+export interface RingOptions {
+  readonly interfaceIndex: number;
+  /** How many packets may wait; rounded up to whole blocks. */
+  readonly frameCount: number;
+  /** Room for each, headers included; {@link FRAME_BYTES_WHOLE_PACKET} for the longest. Rounded up. */
+  readonly frameBytes: number;
+  readonly filter: readonly BpfInstruction[];
+  readonly memberships: readonly Membership[];
+}
+
+/** How a ring is laid out in memory. */
+export interface RingGeometry {
+  readonly frameStride: number;
+  readonly framesPerBlock: number;
+  readonly blockBytes: number;
+  readonly blockCount: number;
+}
+
+/**
+ * Lays a ring out so that all frames have one distance, also across blocks, which asks for blocks without rest.
+ * A frame longer than a page takes whole pages (69,632 bytes for the longest: 6% more than needed); 15 of those fill a
+ * block of 1 MiB to 99.6%, where a block of one frame would waste 47%, since the kernel allocates powers of two.
+ */
+export function ringGeometry(frameBytes: number, frameCount: number, pageBytes: number): RingGeometry {
+  let frameStride: number;
+  if (frameBytes > pageBytes) {
+    frameStride = align(frameBytes, pageBytes);
+  } else {
+    frameStride = 256;
+    while (frameStride < frameBytes) frameStride *= 2;
+  }
+  const framesPerPage = Math.max(1, pageBytes / frameStride);
+  const mostPerBlock = Math.max(1, Math.floor(Math.max(BLOCK_BYTES_MAX, pageBytes) / frameStride));
+  let framesPerBlock = Math.min(mostPerBlock, frameCount);
+  framesPerBlock = Math.ceil(framesPerBlock / framesPerPage) * framesPerPage;
+  return {
+    frameStride,
+    framesPerBlock,
+    blockBytes: framesPerBlock * frameStride,
+    blockCount: Math.ceil(frameCount / framesPerBlock),
+  };
+}
+
+/** An open packet socket with its ring. */
+export class PacketSocket {
+  /** Address of the mapping, for system calls that take one. Meaningless after `close`. */
+  readonly baseAddress: number;
+  /**
+   * The ring itself, without a copy. `close` detaches it: then it (and every view made from its buffer) has length 0,
+   * so that nothing can touch memory which is no longer mapped.
+   */
+  readonly ring: Uint8Array<ArrayBuffer>;
+  /** The same memory: the status word of frame i is at `i * frameStride / 4`. Use Atomics on it. */
+  readonly status: Int32Array<ArrayBuffer>;
+  /** Bytes from one frame to the next. */
+  readonly frameStride: number;
+  /** Frames in the ring: as many as asked for, or a few more. */
+  readonly frameCount: number;
+  readonly #descriptor: Descriptor;
+  readonly #interfaceIndex: number;
+  readonly #sendBuffer = new Uint8Array(VIRTIO_HEADER_BYTES + SEND_BYTES_MAX);
+  readonly #statistics = new Uint8Array(tpacket_stats.size);
+  readonly #statisticsWords = new Uint32Array(this.#statistics.buffer);
+  #packets = 0;
+  #drops = 0;
+
+  private constructor(
+    descriptor: Descriptor,
+    interfaceIndex: number,
+    geometry: RingGeometry,
+    address: bigint,
+  ) {
+    this.#descriptor = descriptor;
+    this.#interfaceIndex = interfaceIndex;
+    this.frameStride = geometry.frameStride;
+    this.frameCount = geometry.framesPerBlock * geometry.blockCount;
+    this.baseAddress = Number(address);
+    const pointer = Deno.UnsafePointer.create(address)!;
+    const memory = Deno.UnsafePointerView.getArrayBuffer(pointer, geometry.blockBytes * geometry.blockCount);
+    this.ring = new Uint8Array(memory);
+    this.status = new Int32Array(memory);
+  }
+
+  /** Opens the socket and starts capturing. Throws {@link SystemError} (root or CAP_NET_RAW is needed). */
+  static open(options: RingOptions): PacketSocket {
+    const { interfaceIndex, frameCount, frameBytes } = options;
+    if (!(frameCount >= 1 && frameCount <= FRAME_COUNT_MAX)) {
+      throw new VipfarmError({
+        operation: "open packet socket",
+        problem: `a ring has 1 to ${FRAME_COUNT_MAX} frames`,
+        value: `${frameCount}`,
+      });
+    }
+    const geometry = ringGeometry(frameBytes, frameCount, libc.sysconf(C._SC_PAGESIZE));
+    const descriptor = new Descriptor(
+      openSocket(C.AF_PACKET, C.SOCK_RAW, 0, "packet socket"),
+      "packet socket",
+    );
+    try {
+      const fd = descriptor.fd;
+      setIntOption(fd, C.SOL_PACKET, C.PACKET_VERSION, C.TPACKET_V2, "choose ring version");
+      setIntOption(fd, C.SOL_PACKET, C.PACKET_VNET_HDR, 1, "ask for virtio headers");
+      setIntOption(fd, C.SOL_PACKET, C.PACKET_IGNORE_OUTGOING, 1, "leave out outgoing packets");
+      setOption(
+        fd,
+        C.SOL_PACKET,
+        C.PACKET_RX_RING,
+        ringRequest(geometry),
+        "allocate receive ring",
+        shown(geometry),
+      );
+      attachFilter(fd, options.filter);
+      for (const membership of options.memberships) joinMac(fd, interfaceIndex, membership);
+      const address = libc.mmap(
+        0n,
+        BigInt(geometry.blockBytes * geometry.blockCount),
+        C.PROT_READ | C.PROT_WRITE,
+        C.MAP_SHARED,
+        fd,
+        0n,
+      );
+      if (address === 0xffff_ffff_ffff_ffffn) {
+        throw new SystemError({ operation: "map receive ring", errno: errno(), value: shown(geometry) });
+      }
+      const socket = new PacketSocket(descriptor, interfaceIndex, geometry, address);
+      try {
+        bindToAll(fd, interfaceIndex);
+      } catch (error) {
+        socket.close();
+        throw error;
+      }
+      return socket;
+    } catch (error) {
+      descriptor.close();
+      throw error;
+    }
+  }
+
+  get fd(): number {
+    return this.#descriptor.fd;
+  }
+
+  /** Sends one raw Ethernet frame (at most {@link SEND_BYTES_MAX} bytes). Throws {@link SystemError}. */
+  send(frame: Uint8Array): void {
+    const fd = this.#descriptor.fd;
+    if (frame.length > SEND_BYTES_MAX) {
+      throw new VipfarmError({
+        operation: "send frame",
+        problem: `a frame has at most ${SEND_BYTES_MAX} bytes`,
+        value: `${frame.length}`,
+      });
+    }
+    // In front stands a virtio header of zeroes: checksums are finished, one packet.
+    this.#sendBuffer.set(frame, VIRTIO_HEADER_BYTES);
+    const length = VIRTIO_HEADER_BYTES + frame.length;
+    check(
+      libc.sendto(fd, this.#sendBuffer, length, C.MSG_DONTWAIT, null, 0),
+      "send frame",
+      `${frame.length} bytes, interface index ${this.#interfaceIndex}`,
+    );
+  }
+
+  /** Packets that passed the filter since `open`, and how many of them were lost because the ring was full. */
+  statistics(): { packets: number; drops: number } {
+    // The kernel sets its counters to 0 with each reading; tp_packets includes the lost ones.
+    getOption(
+      this.#descriptor.fd,
+      C.SOL_PACKET,
+      C.PACKET_STATISTICS,
+      this.#statistics,
+      "read ring statistics",
+    );
+    this.#packets += this.#statisticsWords[0];
+    this.#drops += this.#statisticsWords[1];
+    return { packets: this.#packets, drops: this.#drops };
+  }
+
+  /** Adds a MAC address that the NIC shall receive. It is given back when the socket closes. */
+  join(membership: Membership): void {
+    joinMac(this.#descriptor.fd, this.#interfaceIndex, membership);
+  }
+
+  /** The filter from now on, in place of the one before. */
+  setFilter(filter: readonly BpfInstruction[]): void {
+    attachFilter(this.#descriptor.fd, filter);
+  }
+
+  /** Why poll reported POLLERR, such as ENETDOWN after the interface went down; taken by reading it. */
+  takeError(): SystemError | undefined {
+    return takeSocketError(this.#descriptor.fd, "receive packets", `interface index ${this.#interfaceIndex}`);
+  }
+
+  /** Stops capturing, gives memberships back, detaches and unmaps the ring. A second call does nothing. */
+  close(): void {
+    if (this.#descriptor.closed) return;
+    const bytes = this.ring.byteLength;
+    this.#descriptor.close();
+    // Reading unmapped memory would end the process. transfer() detaches the buffer from every view first.
+    this.ring.buffer.transfer(0);
+    libc.munmap(BigInt(this.baseAddress), BigInt(bytes));
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+function ringRequest(
+  { blockBytes, blockCount, frameStride, framesPerBlock }: RingGeometry,
+): Uint8Array<ArrayBuffer> {
+  const request = new Uint8Array(tpacket_req.size);
+  const view = new DataView(request.buffer);
+  view.setUint32(tpacket_req.offsets.tp_block_size, blockBytes, true);
+  view.setUint32(tpacket_req.offsets.tp_block_nr, blockCount, true);
+  view.setUint32(tpacket_req.offsets.tp_frame_size, frameStride, true);
+  view.setUint32(tpacket_req.offsets.tp_frame_nr, framesPerBlock * blockCount, true);
+  return request;
+}
+
+function shown({ blockBytes, blockCount, frameStride }: RingGeometry): string {
+  return `${blockCount} blocks of ${blockBytes} bytes, frames of ${frameStride} bytes`;
+}
+
+function joinMac(fd: number, interfaceIndex: number, { kind, mac }: Membership): void {
+  const request = new Uint8Array(packet_mreq.size);
+  const view = new DataView(request.buffer);
+  view.setInt32(packet_mreq.offsets.mr_ifindex, interfaceIndex, true);
+  view.setUint16(
+    packet_mreq.offsets.mr_type,
+    kind === "multicast" ? C.PACKET_MR_MULTICAST : C.PACKET_MR_UNICAST,
+    true,
+  );
+  view.setUint16(packet_mreq.offsets.mr_alen, mac.length, true);
+  request.set(mac, packet_mreq.offsets.mr_address);
+  const text = Array.from(mac, (byte) => byte.toString(16).padStart(2, "0")).join(":");
+  setOption(fd, C.SOL_PACKET, C.PACKET_ADD_MEMBERSHIP, request, `receive ${kind} MAC address`, text);
+}
+
+function bindToAll(fd: number, interfaceIndex: number): void {
+  const address = new Uint8Array(sockaddr_ll.size);
+  const view = new DataView(address.buffer);
+  view.setUint16(sockaddr_ll.offsets.sll_family, C.AF_PACKET, true);
+  view.setUint16(sockaddr_ll.offsets.sll_protocol, C.ETH_P_ALL, false);
+  view.setInt32(sockaddr_ll.offsets.sll_ifindex, interfaceIndex, true);
+  check(libc.bind(fd, address, address.length), "bind packet socket", `interface index ${interfaceIndex}`);
+}
+
+function align(value: number, unit: number): number {
+  return Math.ceil(value / unit) * unit;
+}
