@@ -74,3 +74,16 @@ export interface NodeConfig {
   /** Weight by service number; index 0 is presence and always 1. */
   readonly weights: readonly number[];
 }
+
+/**
+ * Where the addresses of a file would sit, as far as its values are valid: what the check against a host's interfaces
+ * needs, and what a file with mistakes elsewhere still gives.
+ */
+export interface Placement {
+  readonly interface: string | undefined;
+  /** In file order; `undefined` where the address or its interface is not valid. */
+  readonly virtualIps: ReadonlyArray<Pick<VirtualIpConfig, "address" | "interface"> | undefined>;
+  readonly heartbeatInterfaces: readonly string[];
+  /** What `interface` is called on the nodes where the name differs. */
+  readonly nodeInterfaces: ReadonlyMap<string, string>;
+}

@@ -4,13 +4,14 @@
  */
 import { isAlias, LineCounter, parseDocument, visit } from "yaml";
 import { type core } from "zod";
-import { type FarmConfig } from "./farm_config.ts";
+import { parseAddress } from "../core/address.ts";
+import { type FarmConfig, type Placement } from "./farm_config.ts";
 import { Positions } from "./positions.ts";
 import { formatPath, formatValue, type Path, type Problem, type Report } from "./problem.ts";
-import { resolveConfig } from "./resolve.ts";
+import { besideFile, resolveConfig } from "./resolve.ts";
 import { expectedAt, farmFile, keysAt, LATER, schemaAt } from "./schema.ts";
 import { inspectSecret } from "./secret.ts";
-import { checkMeaning } from "./semantic.ts";
+import { checkMeaning, type ValidValues } from "./semantic.ts";
 import { suggest } from "./suggest.ts";
 
 export type * from "./farm_config.ts";
@@ -27,14 +28,16 @@ const PROBLEMS_MAX = 200;
 /** A configuration if there is one without errors, and everything found on the way. */
 export interface Loaded {
   readonly config?: FarmConfig;
+  /** Absent if the file could not be read as YAML. */
+  readonly placement?: Placement;
   readonly problems: Problem[];
 }
 
 /** Positions of configurations that came from a file. Beside the values, which thereby stay plain data. */
-const sources = new WeakMap<FarmConfig, { file: string; positions: Positions }>();
+const sources = new WeakMap<FarmConfig | Placement, { file: string; positions: Positions }>();
 
 /** A problem of a loaded configuration found later (against this host, say), at the right place of its file. */
-export function problemAt(config: FarmConfig, found: Parameters<Report>[0]): Problem {
+export function problemAt(config: FarmConfig | Placement, found: Parameters<Report>[0]): Problem {
   const source = sources.get(config);
   const position = source?.positions.of(found.path, found.atKey) ?? { line: 1, column: 1 };
   return {
@@ -64,15 +67,24 @@ export async function loadConfig(path: string): Promise<Loaded> {
       problems: [{ ...fileProblem(path, message, "a YAML file; `vipfarm init` writes one to start from") }],
     };
   }
-  const { config, problems } = parseConfig(text, path);
-  if (!config) return { problems };
-  const secret = await inspectSecret(config.secretFile);
-  if (secret.problem) problems.push(problemAt(config, { path: ["secret_file"], ...secret.problem }));
-  return hasErrors(problems) ? { problems } : { config, problems };
+  const { secretFile, ...loaded } = parse(text, path);
+  const secret = secretFile === undefined ? undefined : await inspectSecret(secretFile);
+  if (!secret?.problem || !loaded.placement) return loaded;
+  const problems = ordered([
+    ...loaded.problems,
+    problemAt(loaded.placement, { path: ["secret_file"], ...secret.problem }),
+  ]);
+  return { ...loaded, problems, config: hasErrors(problems) ? undefined : loaded.config };
 }
 
 /** Checks the text of a file; touches no other file. `file` is its name, for messages and relative paths. */
 export function parseConfig(text: string, file: string): Loaded {
+  const { secretFile: _secretFile, ...loaded } = parse(text, file);
+  return loaded;
+}
+
+/** As {@link parseConfig}; `secretFile` is there if that one value is valid, whatever else is not. */
+function parse(text: string, file: string): Loaded & { secretFile?: string } {
   const problems: Problem[] = [];
   const lines = new LineCounter();
   let document: ReturnType<typeof parseDocument>;
@@ -136,16 +148,55 @@ export function parseConfig(text: string, file: string): Loaded {
   };
   const parsed = farmFile.safeParse(content);
   for (const issue of parsed.error?.issues ?? []) reportIssue(issue, [], content, written, refused, report);
-  checkMeaning({
+  const values: ValidValues = {
     get: (path) => refused.has(key(path)) ? undefined : valueAt(content, path),
     refused: (path) => refused.has(key(path)),
     line: (path) => positions.of(path).line,
-  }, report);
-  if (hasErrors(problems) || !parsed.success) return { problems: ordered(problems) };
+  };
+  checkMeaning(values, report);
 
+  const secretFile = textAt(values, ["secret_file"]);
+  const loaded = {
+    placement: placementOf(values),
+    problems: ordered(problems),
+    ...(secretFile !== undefined && { secretFile: besideFile(file, secretFile) }),
+  };
+  sources.set(loaded.placement, { file, positions });
+  if (hasErrors(problems) || !parsed.success) return loaded;
   const config = resolveConfig(parsed.data, file);
   sources.set(config, { file, positions });
-  return { config, problems: ordered(problems) };
+  return { ...loaded, config };
+}
+
+function placementOf(values: ValidValues): Placement {
+  const main = textAt(values, ["interface"]);
+  const list = (path: Path) => {
+    const value = values.get(path);
+    return Array.isArray(value) ? value : [];
+  };
+  const virtualIps = list(["virtual_ips"]).map((_, index) => {
+    const address = parseAddress(textAt(values, ["virtual_ips", index, "address"]) ?? "");
+    const own: Path = ["virtual_ips", index, "interface"];
+    const name = values.refused(own) ? undefined : textAt(values, own) ?? main;
+    return address && name !== undefined ? { address, interface: name } : undefined;
+  });
+  const interfaces: Path = ["heartbeat", "interfaces"];
+  const nodes = values.get(["nodes"]);
+  const names = typeof nodes === "object" && nodes !== null ? Object.keys(nodes) : [];
+  return {
+    interface: main,
+    virtualIps,
+    heartbeatInterfaces: list(interfaces).flatMap((_, index) => textAt(values, [...interfaces, index]) ?? []),
+    nodeInterfaces: new Map(names.flatMap((name) => {
+      const own = textAt(values, ["nodes", name, "interface"]);
+      return own === undefined ? [] : [[name, own] as const];
+    })),
+  };
+}
+
+function textAt(values: ValidValues, path: Path): string | undefined {
+  const value = values.get(path);
+  return typeof value === "string" ? value : undefined;
 }
 
 /** Whether any of these keeps a configuration from being used. */

@@ -42,7 +42,6 @@ export function resolveConfig(content: FarmFileWithDefaults, file: string): Farm
   for (const [name, node] of Object.entries(content.nodes ?? {})) {
     nodes[name] = { ...node, services: node.services ?? {} };
   }
-  const beside = (path: string) => isAbsolute(path) ? path : join(dirname(file), path);
 
   const portable = {
     farm: content.farm,
@@ -69,11 +68,16 @@ export function resolveConfig(content: FarmFileWithDefaults, file: string): Farm
   };
   return {
     ...portable,
-    secretFile: beside(content.secret_file),
-    admin: tokensFile === undefined ? { listen } : { listen, tokensFile: beside(tokensFile) },
+    secretFile: besideFile(file, content.secret_file),
+    admin: tokensFile === undefined ? { listen } : { listen, tokensFile: besideFile(file, tokensFile) },
     digest: sha256(canonical({ ...portable, listen })).toHex(),
     servicesDigest: new DataView(sha256(canonical(agreed)).buffer).getUint32(0),
   };
+}
+
+/** A path in the configuration file `file`, where relative ones start. */
+export function besideFile(file: string, path: string): string {
+  return isAbsolute(path) ? path : join(dirname(file), path);
 }
 
 /** What the node `name` does: its interfaces and its weight in every service. A node need not be in `nodes`. */
