@@ -23,6 +23,7 @@ export class Metrics {
     this.#farm(source);
     this.#datapath(source);
     this.#heartbeats(source);
+    this.#membership(source);
     this.#daemon(source, openStreams);
   }
 
@@ -193,6 +194,32 @@ export class Metrics {
         }
       },
     );
+  }
+
+  #membership(source: FarmSource): void {
+    this.#gauge(
+      "vipfarm_heartbeat_lateness_seconds",
+      "Largest lateness of a heartbeat tick of this node in the last second.",
+      [],
+      (gauge) => gauge.set((source.heartbeatCounters().latenessMsMax ?? 0) / 1000),
+    );
+    const totals = [
+      ["vipfarm_suspicions_total", "Times that this node suspected a member.", "suspicions"],
+      ["vipfarm_deaths_total", "Times that this node took a member for dead.", "deaths"],
+      ["vipfarm_silences_total", "Times that this node stopped taking new flows by itself.", "silences"],
+      ["vipfarm_rejoins_total", "Times that this node doubted itself and joined anew.", "rejoins"],
+      ["vipfarm_recordings_total", "Heartbeats refused because they were recorded earlier.", "recordings"],
+      [
+        "vipfarm_members_refused_total",
+        "Heartbeats of members for whom there was no room.",
+        "membersRefused",
+      ],
+    ] as const;
+    for (const [name, help, field] of totals) {
+      this.#total(name, help, [], (counter) => {
+        counter.inc(source.heartbeatCounters().membership?.[field] ?? 0);
+      });
+    }
   }
 
   #daemon(source: FarmSource, openStreams: () => number): void {

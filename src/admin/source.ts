@@ -4,6 +4,7 @@
  */
 
 import type { IpAddress } from "../core/address.ts";
+import type { MembershipCounters } from "../membership/types.ts";
 import type { EventLog } from "./event_log.ts";
 import type { FarmStatus } from "./schemas.ts";
 
@@ -46,6 +47,12 @@ export interface HeartbeatCounters {
   readonly received: number;
   /** Reason → datagrams that changed nothing: forged, replayed, of another farm, malformed. */
   readonly refused: Readonly<Record<string, number>>;
+  /** Largest lateness of a tick of the membership thread in the last second, in ms. */
+  readonly latenessMsMax?: number;
+  readonly membership?: Pick<
+    MembershipCounters,
+    "suspicions" | "deaths" | "silences" | "rejoins" | "recordings" | "membersRefused"
+  >;
 }
 
 /** Whether this node takes new flows, and why (not). */

@@ -1,0 +1,319 @@
+/** The verbs that ask or steer a running daemon: status, events, drain, resume, start, stop, restart, weight. */
+
+import type { Command } from "commander";
+import type { EventListAnswer, ExplanationAnswer, FarmStatus, OrderAnswer } from "../admin/schemas.ts";
+import { EXIT, VipfarmError } from "../core/errors.ts";
+import { WEIGHT_MAX } from "../core/limits.ts";
+import { AdminClient, type ConnectionOptions, RUNTIME_DIR_DEFAULT } from "./client.ts";
+import { type Paint, painter, renderEvent, renderStatus } from "./live_output.ts";
+
+export { renderExplanation } from "./live_output.ts";
+
+/** How often `status --watch` asks. */
+const WATCH_INTERVAL_MS = 1_000;
+/** How long `events --follow` waits before it looks for a lost daemon again. */
+const RECONNECT_MS = 1_000;
+
+/** Where the verbs write and what ends those that go on. Tests pass their own. */
+export interface LiveIo {
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+  /** Whether `out` is a terminal: a watched table is then drawn in place. */
+  readonly terminal: boolean;
+  readonly colours: boolean;
+  /** Runs `task` with a signal that is aborted when the user has seen enough (Ctrl-C). */
+  readonly untilInterrupted: (task: (signal: AbortSignal) => Promise<void>) => Promise<void>;
+}
+
+/** The terminal of this process. */
+export function processIo(): LiveIo {
+  const terminal = Deno.stdout.isTerminal();
+  return {
+    out: (text) => writeAll(Deno.stdout, text),
+    err: (text) => writeAll(Deno.stderr, text),
+    terminal,
+    colours: terminal && (Deno.env.get("NO_COLOR") ?? "") === "" && Deno.env.get("TERM") !== "dumb",
+    untilInterrupted: async (task) => {
+      const interrupted = new AbortController();
+      const stop = () => interrupted.abort();
+      Deno.addSignalListener("SIGINT", stop);
+      Deno.addSignalListener("SIGTERM", stop);
+      try {
+        await task(interrupted.signal);
+      } finally {
+        Deno.removeSignalListener("SIGINT", stop);
+        Deno.removeSignalListener("SIGTERM", stop);
+      }
+    },
+  };
+}
+
+function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  let bytes = new TextEncoder().encode(text);
+  try {
+    while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
+  } catch (error) {
+    // `vipfarm events --follow | head`: the reader has seen enough.
+    if (error instanceof Deno.errors.BrokenPipe) Deno.exit(EXIT.done);
+    throw error;
+  }
+}
+
+/** Adds the verbs to the command line. Their failures are VipfarmErrors with an exit code. */
+export function registerLiveVerbs(program: Command, io: LiveIo = processIo()): void {
+  const paint = painter(io.colours);
+  live(program.command("status"), "the farm as this node sees it")
+    .option("--json", "print it for programs, as GET /api/v1/farm gives it")
+    .option("--watch", "go on, and show changes")
+    .action((options) =>
+      withClient(
+        options,
+        (client) => options.watch ? watch(client, io, options) : status(client, io, options),
+      )
+    );
+  live(program.command("events"), "what happened in the farm")
+    .option("--follow", "go on with what happens")
+    .option("--json", "print one JSON object a line")
+    .action((options) =>
+      withClient(options, (client) => {
+        const print = eventPrinter(io, paint, options.json === true);
+        return options.follow ? follow(client, io, print) : listEvents(client, print);
+      })
+    );
+  const verbs = {
+    drain: "take no new flows to a node; open connections stay",
+    resume: "give a drained node its share again",
+    start: "start the application on a node",
+    stop: "stop the application on a node",
+    restart: "restart the application on a node",
+  };
+  for (const [verb, description] of Object.entries(verbs)) {
+    live(
+      program.command(verb).argument("[node]", "name of the node; default: the one that is asked"),
+      description,
+    )
+      .option("--force", "also if no node is left to serve new flows")
+      .action((node: string | undefined, options) =>
+        withClient(options, (client) => order(client, io, verb, node, options))
+      );
+  }
+  live(
+    program.command("weight").argument("<node>", "name of the node").argument(
+      "<weight>",
+      `0 to ${WEIGHT_MAX}`,
+    ),
+    "change the weight of a node until its next start",
+  )
+    .option("--force", "also if no node is left to serve new flows")
+    .action((node: string, weight: string, options) =>
+      withClient(options, (client) => order(client, io, "weight", node, options, readWeight(weight)))
+    );
+}
+
+interface LiveOptions extends ConnectionOptions {
+  readonly json?: boolean;
+  readonly watch?: boolean;
+  readonly follow?: boolean;
+  readonly force?: boolean;
+}
+
+function live(command: Command, description: string): Command {
+  return command
+    .description(description)
+    .option("--runtime-dir <dir>", "runtime directory of the daemon", RUNTIME_DIR_DEFAULT)
+    .option("--admin <url>", "admin endpoint of a daemon, in place of --runtime-dir; token in VIPFARM_TOKEN");
+}
+
+async function withClient(
+  options: ConnectionOptions,
+  task: (client: AdminClient) => Promise<void>,
+): Promise<void> {
+  const client = new AdminClient(options);
+  try {
+    await task(client);
+  } finally {
+    client.close();
+  }
+}
+
+// ---- status ----
+
+function readFarm(client: AdminClient): Promise<FarmStatus> {
+  return client.get<FarmStatus>("read the farm's status", "/api/v1/farm");
+}
+
+async function status(client: AdminClient, io: LiveIo, options: LiveOptions): Promise<void> {
+  const farm = await readFarm(client);
+  io.out((options.json ? JSON.stringify(farm, null, 2) : renderStatus(farm, painter(io.colours))) + "\n");
+}
+
+/** Draws in place on a terminal; elsewhere prints each state that differs from the one before. */
+async function watch(client: AdminClient, io: LiveIo, options: LiveOptions): Promise<void> {
+  let farm = await readFarm(client); // a daemon that is not there at the start is an error
+  let answeredMs = performance.now();
+  let shown = "";
+  await io.untilInterrupted(async (signal) => {
+    if (io.terminal && !options.json) io.out("\x1b[2J");
+    let lost: string | undefined;
+    while (!signal.aborted) {
+      const ageS = Math.round((performance.now() - answeredMs) / 1000);
+      const text = watchText(farm, lost, ageS, io, options);
+      if (text !== shown) io.out(io.terminal && !options.json ? inPlace(text) : `${text}\n`);
+      shown = text;
+      await pause(WATCH_INTERVAL_MS, signal);
+      if (signal.aborted) break;
+      try {
+        farm = await readFarm(client);
+        answeredMs = performance.now();
+        lost = undefined;
+      } catch (error) {
+        if (!(error instanceof VipfarmError)) throw error;
+        lost = error.problem;
+      }
+    }
+  });
+}
+
+/** What is old is never shown as if it were fresh. */
+function watchText(
+  farm: FarmStatus,
+  lost: string | undefined,
+  ageS: number,
+  io: LiveIo,
+  options: LiveOptions,
+): string {
+  const paint = painter(io.colours);
+  if (options.json) return JSON.stringify(lost === undefined ? farm : { lost });
+  if (lost === undefined) return renderStatus(farm, paint);
+  if (!io.terminal) return `connection lost: ${lost}`;
+  const stale = renderStatus(farm, painter(false)).split("\n").map((line) => paint("dim", line)).join("\n");
+  return `${paint("red", `connection lost: ${lost}; below is what it said ${ageS} s ago`)}\n${stale}`;
+}
+
+/** From the top left corner; every line and the screen are cleared to their end. */
+function inPlace(text: string): string {
+  return `\x1b[H${text.replaceAll("\n", "\x1b[K\n")}\x1b[K\n\x1b[J`;
+}
+
+/** Ends after `durationMs`, or at once when interrupted. */
+async function pause(durationMs: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, durationMs);
+  const stop = () => resolve();
+  signal.addEventListener("abort", stop);
+  if (signal.aborted) resolve();
+  await promise;
+  clearTimeout(timer);
+  signal.removeEventListener("abort", stop);
+}
+
+// ---- events ----
+
+interface EventPrinter {
+  event(event: EventListAnswer["events"][number]): void;
+  missed(count: number): void;
+}
+
+function eventPrinter(io: LiveIo, paint: Paint, json: boolean): EventPrinter {
+  return {
+    event: (event) => io.out((json ? JSON.stringify(event) : renderEvent(event, paint)) + "\n"),
+    missed: (count) => io.err(`${count} events before this are no longer kept\n`),
+  };
+}
+
+async function listEvents(client: AdminClient, print: EventPrinter): Promise<void> {
+  const list = await client.get<EventListAnswer>("read events", "/api/v1/events?format=json");
+  if (list.missed > 0) print.missed(list.missed);
+  for (const event of list.events) print.event(event);
+}
+
+/** Goes on over a restart of the daemon: what happens around one is what somebody who follows wants to see. */
+async function follow(client: AdminClient, io: LiveIo, print: EventPrinter): Promise<void> {
+  await readFarm(client); // a daemon that is not there at the start is an error
+  await io.untilInterrupted(async (signal) => {
+    let cursor: string | undefined;
+    let lost = false;
+    while (!signal.aborted) {
+      try {
+        for await (const item of client.events(cursor, signal)) {
+          if (item.kind === "open" && lost) io.err("connected again\n");
+          lost = false;
+          if (item.kind === "missed") print.missed(item.missed);
+          if (item.kind === "event") {
+            print.event(item.event);
+            cursor = item.cursor;
+          }
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!(error instanceof VipfarmError) || error.exitCode !== EXIT.unreachable) throw error;
+      }
+      if (signal.aborted) return;
+      if (!lost) io.err("connection lost; waiting for the daemon\n");
+      lost = true;
+      await pause(RECONNECT_MS, signal);
+    }
+  });
+}
+
+// ---- actions ----
+
+function readWeight(text: string): number {
+  const weight = /^[0-9]{1,4}$/.test(text) ? Number(text) : NaN;
+  if (weight <= WEIGHT_MAX) return weight;
+  throw new VipfarmError({
+    operation: "change weight",
+    problem: `a weight is a whole number from 0 to ${WEIGHT_MAX}`,
+    value: text,
+    exitCode: EXIT.usage,
+  });
+}
+
+async function order(
+  client: AdminClient,
+  io: LiveIo,
+  verb: string,
+  node: string | undefined,
+  options: LiveOptions,
+  weight?: number,
+): Promise<void> {
+  const name = node ?? (await readFarm(client)).node;
+  const path = `/api/v1/nodes/${encodeURIComponent(name)}/${verb}${options.force ? "?force=true" : ""}`;
+  const answer = weight === undefined
+    ? await client.send<OrderAnswer>(`${verb} ${name}`, "POST", path)
+    : await client.send<OrderAnswer>(`${verb} ${name} ${weight}`, "PUT", path, { weight });
+  io.out(`${answer.message}\n`);
+}
+
+// ---- explain ----
+
+/** What `explain` asks. */
+export interface LiveQuestion {
+  /** Address of the client, as text. */
+  readonly client: string;
+  readonly port?: number;
+  readonly service?: string;
+}
+
+/**
+ * Who serves this client now, as the running daemon sees it; undefined if no daemon can be reached, so that the
+ * caller can answer from the file. Show it with {@link renderExplanation}.
+ * @throws VipfarmError if the daemon refuses the question.
+ */
+export async function explainLive(
+  connection: ConnectionOptions,
+  question: LiveQuestion,
+): Promise<ExplanationAnswer | undefined> {
+  const query = new URLSearchParams({ client: question.client });
+  if (question.port !== undefined) query.set("port", String(question.port));
+  if (question.service !== undefined) query.set("service", question.service);
+  const client = new AdminClient(connection);
+  try {
+    return await client.get<ExplanationAnswer>(`explain ${question.client}`, `/api/v1/explain?${query}`);
+  } catch (error) {
+    if (error instanceof VipfarmError && error.exitCode === EXIT.unreachable) return undefined;
+    throw error;
+  } finally {
+    client.close();
+  }
+}
