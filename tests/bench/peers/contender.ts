@@ -1,0 +1,13 @@
+/** What a contender is to the rig: something that is put before the same three servers, and taken away again. */
+import type { Endpoint } from "./measure.ts";
+import type { Topology } from "./topology.ts";
+
+export interface Contender {
+  readonly name: string;
+  /** How it was set up, for whoever reads the results. */
+  readonly setup: string;
+  /** Whether each of the three clients must meet a different node, as it must where the address decides. */
+  readonly spreadsClients: boolean;
+  start(topology: Topology): Promise<Endpoint>;
+  stop(topology: Topology): Promise<void>;
+}

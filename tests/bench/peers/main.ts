@@ -1,0 +1,121 @@
+/**
+ * `deno task bench:peers`: vipfarm beside its peers, in one go and one topology (topology.ts).
+ *
+ *     deno task bench:peers [--rounds N] [--seconds N] [--only NAME,NAME] [--out FILE]
+ *
+ * The rig runs in network, mount and process namespaces of its own, with its own /run: whatever way it ends,
+ * a kill included, the kernel takes everything with it, and nothing that it does is seen outside.
+ */
+import { parseArgs } from "node:util";
+import process from "node:process";
+import { runChecked } from "../../../src/lab/process.ts";
+import { installMissing } from "../../setup.ts";
+import type { Contender } from "./contender.ts";
+import { haproxy } from "./haproxy.ts";
+import { answeringNodes, type Endpoint, measure } from "./measure.ts";
+import { type ContenderRounds, figureTable, ratioTable, report } from "./report.ts";
+import { straight } from "./straight.ts";
+import { Topology } from "./topology.ts";
+import { FARM_CONFIG, vipfarm } from "./vipfarm.ts";
+import { xtCluster } from "./xt_cluster.ts";
+
+const CONTENDERS: readonly Contender[] = [straight, xtCluster, haproxy, vipfarm];
+
+/** Marks the second start of this file, the one in its own namespaces. */
+const INSIDE = "--inside";
+
+const { values: options } = parseArgs({
+  args: Deno.args.filter((argument) => argument !== INSIDE),
+  options: {
+    rounds: { type: "string", default: "3" },
+    seconds: { type: "string", default: "2" },
+    only: { type: "string" },
+    out: { type: "string" },
+  },
+});
+
+/** A positive whole number of the command line. Throws with the option's name. */
+function count(name: "rounds" | "seconds"): number {
+  const value = Number(options[name]);
+  if (!Number.isInteger(value) || value < 1) {
+    throw new Error(`--${name} ${options[name]}: give a whole number from 1`);
+  }
+  return value;
+}
+
+function chosenContenders(): readonly Contender[] {
+  const names = options.only?.split(",");
+  const unknown = names?.filter((name) => !CONTENDERS.some((contender) => contender.name === name)) ?? [];
+  if (unknown.length > 0) {
+    throw new Error(
+      `--only ${unknown}: there are ${CONTENDERS.map((contender) => contender.name).join(", ")}`,
+    );
+  }
+  return CONTENDERS.filter(({ name }) => names?.includes(name) ?? true);
+}
+
+/** Runs this file again where nothing can leak, and returns its exit code. */
+async function runInside(): Promise<number> {
+  const child = new Deno.Command("setpriv", {
+    args: [
+      ...["--pdeathsig", "KILL", "--", "unshare", "--mount", "--net", "--pid", "--mount-proc"],
+      ...["--fork", "--kill-child", Deno.execPath(), "run", "-A", "--quiet", import.meta.filename!],
+      ...[...Deno.args, INSIDE],
+    ],
+    stdin: "null",
+  }).spawn();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    // unshare takes the inner process with it, and a process namespace ends with its first process.
+    Deno.addSignalListener(signal, () => child.kill("SIGKILL"));
+  }
+  return (await child.status).code;
+}
+
+/** That the contender serves, and spreads as it must, before any figure of it is taken. */
+async function assertServes(contender: Contender, topology: Topology, endpoint: Endpoint): Promise<void> {
+  const answers = await answeringNodes(topology.clients, endpoint);
+  const names = topology.nodes.map(({ name }) => name);
+  if (!answers.every((answer) => names.includes(answer))) {
+    throw new Error(`${contender.name} answers with ${JSON.stringify(answers)}`);
+  }
+  if (contender.spreadsClients && new Set(answers).size !== topology.clients.length) {
+    throw new Error(`${contender.name} must spread the clients over the nodes, but they meet ${answers}`);
+  }
+}
+
+async function rig(): Promise<void> {
+  const rounds = count("rounds");
+  const seconds = count("seconds");
+  const chosen = chosenContenders();
+  await runChecked("bench-peers", ["mount", "-t", "tmpfs", "tmpfs", "/run"]);
+  Deno.env.set("TMPDIR", "/run");
+  const topology = await Topology.build(FARM_CONFIG);
+  const results: ContenderRounds[] = chosen.map(({ name, setup }) => ({ name, setup, rounds: [] }));
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, contender] of chosen.entries()) {
+      console.error(`round ${round + 1} of ${rounds}: ${contender.name}`);
+      const endpoint = await contender.start(topology);
+      await assertServes(contender, topology, endpoint);
+      results[i].rounds.push(await measure(topology, endpoint, seconds));
+      await contender.stop(topology);
+    }
+  }
+  await topology.stop();
+
+  console.log(`ratios, ${chosen[0].name} = 100 (latency: less is better)\n\n${ratioTable(results)}\n`);
+  console.log(`medians\n\n${figureTable(results)}`);
+  if (options.out !== undefined) {
+    const [kernel] = Deno.osRelease().match(/^\d+\.\d+/) ?? [Deno.osRelease()];
+    const conditions = { rounds, seconds, cores: navigator.hardwareConcurrency, kernel };
+    await Deno.writeTextFile(options.out, report(results, conditions));
+    console.log(`\nwritten to ${options.out}`);
+  }
+}
+
+if (Deno.args.includes(INSIDE)) {
+  await rig();
+} else {
+  chosenContenders();
+  await installMissing();
+  process.exitCode = await runInside();
+}

@@ -1,0 +1,130 @@
+/**
+ * What is measured, the same for every contender: three clients at once, each with a wrk or an iperf3.
+ */
+import type { Machine, Topology } from "./topology.ts";
+
+/** Where the clients find a contender's HTTP service and, each of them, its own bulk port. */
+export interface Endpoint {
+  readonly address: string;
+  readonly httpPort: number;
+  readonly bulkPorts: readonly number[];
+}
+
+/** One round's figures of one contender. */
+export interface Figures {
+  keepAlivePerS: number;
+  connectPerS: number;
+  latencyP50Us: number;
+  latencyP99Us: number;
+  downloadGbps: number;
+  uploadGbps: number;
+}
+
+/** Enough to keep two cores busy, few enough that queueing does not hide the path. */
+const CONNECTIONS_PER_CLIENT = 16;
+/** More than one, so that a contender may spread them; few, so that each stays a bulk stream. */
+const STREAMS_PER_CLIENT = 2;
+
+interface WrkResult {
+  requestsPerS: number;
+  p50Us: number;
+  p99Us: number;
+}
+
+function latencyUs(output: string, percentile: string): number {
+  const found = output.match(new RegExp(`^\\s+${percentile}%\\s+([\\d.]+)(us|ms|s)$`, "m"));
+  if (!found) throw new Error(`wrk printed no ${percentile}% latency:\n${output}`);
+  return Number(found[1]) * { us: 1, ms: 1_000, s: 1_000_000 }[found[2] as "us" | "ms" | "s"];
+}
+
+/** Reads wrk's report. Any failed request makes the figure worthless, so it is an error. */
+export function parseWrk(output: string): WrkResult {
+  const rate = output.match(/^Requests\/sec:\s+([\d.]+)$/m);
+  if (!rate) throw new Error(`wrk printed no rate:\n${output}`);
+  if (/Non-2xx|Socket errors/.test(output)) {
+    throw new Error(`wrk saw failed requests:\n${output}`);
+  }
+  return { requestsPerS: Number(rate[1]), p50Us: latencyUs(output, "50"), p99Us: latencyUs(output, "99") };
+}
+
+/** Runs a load generator for the given time and returns what it printed. */
+async function load(client: Machine, seconds: number, argv: string[]): Promise<string> {
+  // A generator that takes longer than its time by this much hangs on a contender that does not answer.
+  const { stdout } = await client.namespace.run(argv, { timeoutMs: (seconds + 15) * 1_000 });
+  return stdout;
+}
+
+async function wrk(
+  client: Machine,
+  endpoint: Endpoint,
+  seconds: number,
+  connections: number,
+  close: boolean,
+): Promise<WrkResult> {
+  return parseWrk(
+    await load(client, seconds, [
+      ...["wrk", "--latency", "-t1", `-c${connections}`, `-d${seconds}s`],
+      ...(close ? ["-H", "Connection: close"] : []),
+      `http://${endpoint.address}:${endpoint.httpPort}/`,
+    ]),
+  );
+}
+
+async function requestsPerS(
+  clients: readonly Machine[],
+  endpoint: Endpoint,
+  seconds: number,
+  close: boolean,
+): Promise<number> {
+  const results = await Promise.all(
+    clients.map((client) => wrk(client, endpoint, seconds, CONNECTIONS_PER_CLIENT, close)),
+  );
+  return results.reduce((sum, result) => sum + result.requestsPerS, 0);
+}
+
+/** Gbit/s that arrived, all clients together. direction "download": from the servers to the clients. */
+async function bulkGbps(
+  clients: readonly Machine[],
+  endpoint: Endpoint,
+  seconds: number,
+  direction: "download" | "upload",
+): Promise<number> {
+  const rates = await Promise.all(clients.map(async (client, i) => {
+    const output = await load(client, seconds, [
+      ...["iperf3", "--json", "-c", endpoint.address, "-p", `${endpoint.bulkPorts[i]}`],
+      ...["-P", `${STREAMS_PER_CLIENT}`, "-t", `${seconds}`],
+      ...(direction === "download" ? ["--reverse"] : []),
+    ]);
+    return JSON.parse(output).end.sum_received.bits_per_second as number;
+  }));
+  return rates.reduce((sum, rate) => sum + rate, 0) / 1e9;
+}
+
+/** All the figures of one contender, seconds per measurement. */
+export async function measure(topology: Topology, endpoint: Endpoint, seconds: number): Promise<Figures> {
+  const { clients } = topology;
+  const keepAlivePerS = await requestsPerS(clients, endpoint, seconds, false);
+  const connectPerS = await requestsPerS(clients, endpoint, seconds, true);
+  // Latency is measured alone and one request at a time: under load it says only how long the queues are.
+  const latency = await wrk(clients[0], endpoint, seconds, 1, false);
+  const downloadGbps = await bulkGbps(clients, endpoint, seconds, "download");
+  const uploadGbps = await bulkGbps(clients, endpoint, seconds, "upload");
+  topology.assertRunning();
+  return {
+    keepAlivePerS,
+    connectPerS,
+    latencyP50Us: latency.p50Us,
+    latencyP99Us: latency.p99Us,
+    downloadGbps,
+    uploadGbps,
+  };
+}
+
+/** The node that answers each client's request, by the body that each node's server sends. */
+export function answeringNodes(clients: readonly Machine[], endpoint: Endpoint): Promise<string[]> {
+  const url = `http://${endpoint.address}:${endpoint.httpPort}/`;
+  return Promise.all(clients.map(async ({ namespace }) => {
+    const { stdout } = await namespace.run(["curl", "-sS", "--max-time", "2", url]);
+    return stdout.trim();
+  }));
+}
