@@ -110,3 +110,16 @@ function writeIpHeaders(
   });
   return at;
 }
+
+/** The bytes, in which a read outside `offset`..`offset + length` throws (as does reading undefined indices). */
+export function guarded(bytes: Uint8Array, offset: number, length: number): Uint8Array {
+  return new Proxy(bytes, {
+    get(target, property) {
+      const index = typeof property === "string" && /^-?\d+$/.test(property) ? Number(property) : undefined;
+      if (index !== undefined && (index < offset || index >= offset + length)) {
+        throw new RangeError(`read at ${index}, outside ${offset}..${offset + length}`);
+      }
+      return Reflect.get(target, property, target);
+    },
+  });
+}
