@@ -68,6 +68,8 @@ Deno.test("each file has its module", () => {
   assert.equal(moduleOf("src/main.ts"), "main");
   assert.equal(moduleOf("src/app.ts"), "app");
   assert.equal(moduleOf("src/dataplane.worker.ts"), "app");
+  assert.equal(moduleOf("src/control/farm.ts"), "app");
+  assert.equal(moduleOf("src/version.ts"), "version");
   assert.equal(moduleOf("src/core/errors.ts"), "core");
   assert.equal(moduleOf("src/admin/console/page.ts"), "admin");
   assert.equal(moduleOf("ffi/libc.ts"), "ffi");
