@@ -1,0 +1,140 @@
+/** Another member, as its own heartbeats describe it, and the memory of those that are gone. */
+
+import type { HeardMember, Heartbeat, Retained, WireState } from "../wire/heartbeat.ts";
+
+/** A member that is heard, or was a moment ago. Changed only by the functions of this file and by Membership. */
+export interface Member {
+  readonly name: string;
+  incarnation: number;
+  state: WireState;
+  settingsVersion: number;
+  weights: readonly number[];
+  binding: boolean;
+  intervalMs: number;
+  servicesDigest: number;
+  /** Names that its last heartbeat lists as heard or suspect. */
+  hears: readonly string[];
+  /** How its last heartbeat lists this node, if it does. */
+  listing: HeardMember | undefined;
+  /** Whether it has listed this node's current incarnation: it hears us, so it is alive now. */
+  confirmed: boolean;
+  /** Whether it ever listed an incarnation of this run: it is no recording. */
+  known: boolean;
+  suspect: boolean;
+  firstHeardMs: number;
+  lastHeardMs: number;
+  /** When it came into the state that it is in. */
+  sinceMs: number;
+  retained: readonly Retained[];
+  vipFramesSeen: number;
+  clockDifferenceMs: number;
+  address: string;
+  /** Said once: another list of services, a clock that differs, a recording. */
+  readonly reported: Set<string>;
+}
+
+/** A member that is gone. Shown for a while, and remembered so that its return is recognized. */
+export interface DeadMember {
+  readonly member: Member;
+  readonly diedMs: number;
+  readonly reason: string;
+}
+
+/** What changed when a heartbeat was taken in. */
+export interface Changes {
+  /** Settings of a version that was not known before: must be acknowledged. */
+  settings: boolean;
+  weights: boolean;
+  state: boolean;
+  retained: boolean;
+  restarted: boolean;
+  /** It lists this node's current incarnation for the first time. */
+  confirmed: boolean;
+}
+
+/** A member of which nothing is known yet but the name. */
+export function newMember(name: string, nowMs: number): Member {
+  return {
+    name,
+    incarnation: -1,
+    state: "joining",
+    settingsVersion: 0,
+    weights: [],
+    binding: false,
+    intervalMs: 0,
+    servicesDigest: 0,
+    hears: [],
+    listing: undefined,
+    confirmed: false,
+    known: false,
+    suspect: false,
+    firstHeardMs: nowMs,
+    lastHeardMs: nowMs,
+    sinceMs: nowMs,
+    retained: [],
+    vipFramesSeen: 0,
+    clockDifferenceMs: 0,
+    address: "",
+    reported: new Set(),
+  };
+}
+
+/** Takes a heartbeat into the member; the newest one describes it completely. */
+export function adopt(
+  member: Member,
+  message: Heartbeat,
+  own: { readonly name: string; readonly incarnation: number },
+  nowMs: number,
+  wallMs: number,
+): Changes {
+  const restarted = message.incarnation !== member.incarnation;
+  const changes: Changes = {
+    restarted: restarted && member.incarnation >= 0,
+    settings: restarted || message.settingsVersion !== member.settingsVersion,
+    weights: !sameWeights(member.weights, message.weights),
+    state: restarted || message.state !== member.state,
+    retained: !sameRetained(member.retained, message.retained),
+    confirmed: false,
+  };
+  if (restarted) {
+    member.confirmed = false;
+    member.known = false;
+    member.reported.clear();
+  }
+  if (changes.state) member.sinceMs = nowMs;
+  member.incarnation = message.incarnation;
+  member.state = message.state;
+  member.settingsVersion = message.settingsVersion;
+  member.weights = message.weights;
+  member.binding = message.binding;
+  member.intervalMs = message.intervalMs;
+  member.servicesDigest = message.servicesDigest;
+  member.retained = message.retained;
+  member.vipFramesSeen = message.vipFramesSeen;
+  member.clockDifferenceMs = message.wallClockMs - wallMs;
+  member.lastHeardMs = nowMs;
+  member.hears = message.heard.filter((heard) => heard.status !== "remembered").map((heard) => heard.name);
+  member.listing = message.heard.find((heard) => heard.name === own.name);
+  const listed = member.listing;
+  if (listed !== undefined && listed.status !== "remembered" && listed.incarnation === own.incarnation) {
+    changes.confirmed = !member.confirmed;
+    member.confirmed = true;
+    member.known = true;
+  }
+  return changes;
+}
+
+/** Whether two weight vectors are the same; missing weights are 0. */
+export function sameWeights(a: readonly number[], b: readonly number[]): boolean {
+  for (let i = Math.max(a.length, b.length) - 1; i >= 0; i--) {
+    if ((a[i] ?? 0) !== (b[i] ?? 0)) return false;
+  }
+  return true;
+}
+
+function sameRetained(a: readonly Retained[], b: readonly Retained[]): boolean {
+  return a.length === b.length &&
+    a.every((entry, i) =>
+      entry.table === b[i].table && entry.bitmap.every((byte, at) => byte === b[i].bitmap[at])
+    );
+}

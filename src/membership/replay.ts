@@ -1,0 +1,66 @@
+/**
+ * The replay window: the last message accepted from each sender.
+ *
+ * A message is fresh if its (incarnation, sequence) is greater than the last accepted one of its sender. What a
+ * network reorders is dropped: the newer heartbeat said all that the older one did. Senders stay known after
+ * their death, for a recording of a dead node must not bring it back.
+ */
+
+import { MEMBERS_MAX } from "../core/limits.ts";
+import type { Heartbeat, HeartbeatCodec, ReplayGuard } from "../wire/heartbeat.ts";
+
+/** Senders remembered. Only holders of the secret get in; eight farms' worth of names is ample for renamed nodes. */
+export const SENDERS_MAX = 8 * MEMBERS_MAX;
+
+interface Sender {
+  readonly name: string;
+  incarnation: number;
+  sequence: number;
+}
+
+/** Remembers senders; the one that was not heard for the longest time is forgotten first. */
+export class ReplayWindow implements ReplayGuard {
+  readonly #senders = new Map<string, Sender>();
+
+  judge(
+    idLow: number,
+    idHigh: number,
+    incarnation: number,
+    sequence: number,
+  ): "fresh" | "duplicate" | "replayed" {
+    const sender = this.#senders.get(`${idHigh}:${idLow}`);
+    if (sender === undefined || incarnation > sender.incarnation) return "fresh";
+    if (incarnation < sender.incarnation || sequence < sender.sequence) return "replayed";
+    return sequence === sender.sequence ? "duplicate" : "fresh";
+  }
+
+  /** Takes note of a message that the codec accepted. */
+  accept(codec: HeartbeatCodec, message: Heartbeat): void {
+    const { low, high } = codec.identify(message.sender);
+    const key = `${high}:${low}`;
+    this.#senders.delete(key); // to put it at the end: a Map keeps the order of insertion
+    this.#senders.set(key, {
+      name: message.sender,
+      incarnation: message.incarnation,
+      sequence: message.sequence,
+    });
+    if (this.#senders.size > SENDERS_MAX) {
+      for (const oldest of this.#senders.keys()) {
+        this.#senders.delete(oldest);
+        break;
+      }
+    }
+  }
+
+  /**
+   * Whose heartbeat this is, and whether it comes from an older incarnation than the last accepted one. Of a
+   * message refused as `replayed`: its header check was right, so the identity and the incarnation are.
+   */
+  staleSender(bytes: Uint8Array): string | undefined {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const sender = this.#senders.get(`${view.getInt32(24)}:${view.getInt32(28)}`);
+    if (sender === undefined) return undefined;
+    const incarnation = view.getUint16(10) * 2 ** 32 + view.getUint32(12);
+    return incarnation < sender.incarnation ? sender.name : undefined;
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * Heartbeats as bytes: a fixed header, a bounded body, and an authentication code. All numbers in network order.
+ *
+ * ```text
+ *  0  "VF"                       magic
+ *  2  u8   protocol version      1
+ *  3  u8   flags                 0
+ *  4  4    farm tag              farms on one LAN tell each other apart without trying keys
+ *  8  u16  length                of the whole message
+ * 10  u48  incarnation           of the sender: grows with every start
+ * 16  u48  sequence              of the message: grows with every message of an incarnation
+ * 22  u16  reserved              0
+ * 24  8    sender identity       SipHash-1-3(headerKey, name): the replay look-up needs no name
+ * 32  8    header check          SipHash-1-3(headerKey, bytes 0 to 31)
+ * 40  …    body                  heartbeat_body.ts
+ * -16 16   HMAC-SHA-256(heartbeatKey, all before), cut to 16 bytes (RFC 2104 section 5 allows half the output)
+ * ```
+ *
+ * A message is checked in the order of cost, so that a flood of forged ones costs about 100 ns each: length, magic
+ * and version, farm tag, header check (a forger without the secret gets no further), replay (a forger who sends
+ * what he recorded gets no further), HMAC, and only then the body. The 64-bit header check is a filter against
+ * floods, never the proof: the HMAC covers header and body.
+ */
+
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto";
+import { HEARTBEAT_BYTES_MAX } from "../core/limits.ts";
+import { type HeartbeatBody, readBody, writeBody } from "./heartbeat_body.ts";
+
+export type {
+  Answer,
+  AnswerCode,
+  HeardMember,
+  HeartbeatBody,
+  Order,
+  OrderVerb,
+  Retained,
+  WireState,
+} from "./heartbeat_body.ts";
+export { ANSWERS_MAX, ORDERS_MAX, RETAINED_BITMAP_BYTES } from "./heartbeat_body.ts";
+
+/** One heartbeat: what a member says of itself and of the others. */
+export interface Heartbeat extends HeartbeatBody {
+  /** Grows with every start of the sender, and when the sender doubts itself. Milliseconds of wall clock at first. */
+  readonly incarnation: number;
+  /** Grows with every message of this incarnation. */
+  readonly sequence: number;
+}
+
+/** Why a message was refused. Every refusal is one of these, and is counted under this name. */
+export const REJECT_REASONS = [
+  "short",
+  "length",
+  "magic",
+  "version",
+  "foreignFarm",
+  "headerCheck",
+  "duplicate",
+  "replayed",
+  "hmac",
+  "malformed",
+] as const;
+
+/** One of {@link REJECT_REASONS}. `duplicate`: the same message again, as by a second heartbeat network. */
+export type RejectReason = typeof REJECT_REASONS[number];
+
+/** A keyed 64-bit hash; the result of the last call stands in `low` and `high` (signed 32-bit). */
+export interface KeyedHash {
+  hash(bytes: Uint8Array, offset: number, length: number): void;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Knows the last message accepted from each sender. */
+export interface ReplayGuard {
+  /** Judges by the sender's identity (two halves of its hash, signed 32-bit), incarnation and sequence. */
+  judge(
+    idLow: number,
+    idHigh: number,
+    incarnation: number,
+    sequence: number,
+  ): "fresh" | "duplicate" | "replayed";
+}
+
+/** What a codec is made of: keys of {@link deriveKeys}, and SipHash-1-3 under `headerKey`. */
+export interface HeartbeatCodecOptions {
+  readonly farmTag: Uint8Array;
+  readonly heartbeatKey: Uint8Array;
+  readonly headerHash: KeyedHash;
+}
+
+export const HEARTBEAT_HEADER_BYTES = 40;
+export const HEARTBEAT_HMAC_BYTES = 16;
+const PROTOCOL_VERSION = 1;
+const AT_LENGTH = 8, AT_INCARNATION = 10, AT_SEQUENCE = 16, AT_SENDER = 24, AT_CHECK = 32;
+/** Largest incarnation and sequence: 48 bits hold wall-clock milliseconds until the year 10889. */
+export const UINT48_MAX = 2 ** 48 - 1;
+
+/** Writes and reads the heartbeats of one farm. Not to be shared between threads. */
+export class HeartbeatCodec {
+  readonly #farmTag: Uint8Array;
+  readonly #key: KeyObject;
+  readonly #headerHash: KeyedHash;
+  readonly #out = new Uint8Array(HEARTBEAT_BYTES_MAX);
+  readonly #outView = new DataView(this.#out.buffer);
+  readonly #nameBytes = new TextEncoder();
+
+  constructor(options: HeartbeatCodecOptions) {
+    this.#farmTag = options.farmTag.slice();
+    this.#key = createSecretKey(options.heartbeatKey);
+    this.#headerHash = options.headerHash;
+  }
+
+  /**
+   * The message as bytes, in a fresh array.
+   * @throws VipfarmError if a value does not fit its field; within the bounds of the body a message always fits
+   */
+  encode(message: Heartbeat): Uint8Array {
+    const out = this.#out, view = this.#outView;
+    const bodyEnd = writeBody(message, out, HEARTBEAT_HEADER_BYTES);
+    const length = bodyEnd + HEARTBEAT_HMAC_BYTES;
+    out[0] = 0x56; // V
+    out[1] = 0x46; // F
+    out[2] = PROTOCOL_VERSION;
+    out[3] = 0;
+    out.set(this.#farmTag, 4);
+    view.setUint16(AT_LENGTH, length);
+    writeUint48(view, AT_INCARNATION, message.incarnation);
+    writeUint48(view, AT_SEQUENCE, message.sequence);
+    view.setUint16(AT_SEQUENCE + 6, 0);
+    this.identify(message.sender);
+    view.setInt32(AT_SENDER, this.#headerHash.high);
+    view.setInt32(AT_SENDER + 4, this.#headerHash.low);
+    this.#headerHash.hash(out, 0, AT_CHECK);
+    view.setInt32(AT_CHECK, this.#headerHash.high);
+    view.setInt32(AT_CHECK + 4, this.#headerHash.low);
+    const mac = createHmac("sha256", this.#key).update(out.subarray(0, bodyEnd)).digest();
+    out.set(mac.subarray(0, HEARTBEAT_HMAC_BYTES), bodyEnd);
+    return out.slice(0, length);
+  }
+
+  /**
+   * The message in `bytes`, or why it was refused. Never throws, whatever the bytes are. The caller tells the
+   * guard of an accepted message before the next call, otherwise the same message is accepted again.
+   */
+  decode(bytes: Uint8Array, guard: ReplayGuard): Heartbeat | RejectReason {
+    const length = bytes.length;
+    if (length < HEARTBEAT_HEADER_BYTES + HEARTBEAT_HMAC_BYTES) return "short";
+    if (bytes[0] !== 0x56 || bytes[1] !== 0x46) return "magic";
+    if (bytes[2] !== PROTOCOL_VERSION) return "version";
+    if ((bytes[AT_LENGTH] << 8 | bytes[AT_LENGTH + 1]) !== length || length > HEARTBEAT_BYTES_MAX) {
+      return "length";
+    }
+    for (let i = 0; i < 4; i++) if (bytes[4 + i] !== this.#farmTag[i]) return "foreignFarm";
+    const hash = this.#headerHash;
+    hash.hash(bytes, 0, AT_CHECK);
+    if (hash.high !== readInt32(bytes, AT_CHECK) || hash.low !== readInt32(bytes, AT_CHECK + 4)) {
+      return "headerCheck";
+    }
+    const incarnation = readUint48(bytes, AT_INCARNATION), sequence = readUint48(bytes, AT_SEQUENCE);
+    const idHigh = readInt32(bytes, AT_SENDER), idLow = readInt32(bytes, AT_SENDER + 4);
+    const judgement = guard.judge(idLow, idHigh, incarnation, sequence);
+    if (judgement !== "fresh") return judgement;
+    const bodyEnd = length - HEARTBEAT_HMAC_BYTES;
+    const mac = createHmac("sha256", this.#key).update(bytes.subarray(0, bodyEnd)).digest();
+    if (!timingSafeEqual(mac.subarray(0, HEARTBEAT_HMAC_BYTES), bytes.subarray(bodyEnd))) return "hmac";
+    // From here on the sender knows the farm's secret; what is wrong now is a fault, not an attack.
+    const body = readBody(bytes, HEARTBEAT_HEADER_BYTES, bodyEnd);
+    if (body === undefined) return "malformed";
+    this.identify(body.sender);
+    if (hash.high !== idHigh || hash.low !== idLow) return "malformed";
+    return { ...body, incarnation, sequence };
+  }
+
+  /** Hashes a name to the sender identity of headers; it stands in the header hash afterwards. */
+  identify(name: string): KeyedHash {
+    const bytes = this.#nameBytes.encode(name);
+    this.#headerHash.hash(bytes, 0, bytes.length);
+    return this.#headerHash;
+  }
+}
+
+function readInt32(bytes: Uint8Array, at: number): number {
+  return bytes[at] << 24 | bytes[at + 1] << 16 | bytes[at + 2] << 8 | bytes[at + 3];
+}
+
+function readUint48(bytes: Uint8Array, at: number): number {
+  return (bytes[at] << 8 | bytes[at + 1]) * 2 ** 32 + (readInt32(bytes, at + 2) >>> 0);
+}
+
+function writeUint48(view: DataView, at: number, value: number): void {
+  view.setUint16(at, Math.floor(value / 2 ** 32));
+  view.setUint32(at + 2, value >>> 0);
+}

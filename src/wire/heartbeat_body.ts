@@ -1,0 +1,307 @@
+/**
+ * The body of a heartbeat. Every list has a bound, and all lists at their bounds fit into one message
+ * (a test adds them up), so writing never has to choose what to leave out.
+ */
+
+import { VipfarmError } from "../core/errors.ts";
+import { MEMBERS_MAX, NAME_LENGTH_MAX, SERVICES_MAX, WEIGHT_MAX } from "../core/limits.ts";
+
+/** What a member says it is. */
+export type WireState = "joining" | "up" | "draining" | "leaving" | "left";
+
+/** One line of a member's list: whom it hears. */
+export interface HeardMember {
+  readonly name: string;
+  readonly incarnation: number;
+  /** The newest settings of that member which the sender has adopted. */
+  readonly settingsVersion: number;
+  /**
+   * `heard`; `suspect`: silent for three intervals; `remembered`: not heard, but its messages are refused as
+   * older than this incarnation, so it had better choose a greater one.
+   */
+  readonly status: "heard" | "suspect" | "remembered";
+}
+
+/** Buckets of a table that the sender does not claim, but whose open connections it keeps. */
+export interface Retained {
+  /** 0 to S. */
+  readonly table: number;
+  /** 128 bytes; bit g (byte g >> 3, bit g & 7) stands for the buckets 64 g to 64 g + 63. */
+  readonly bitmap: Uint8Array;
+}
+
+export type OrderVerb = "drain" | "resume" | "weight" | "start" | "stop" | "restart";
+
+/** Something that one node asks of another. */
+export interface Order {
+  /** 16 hexadecimal digits, unique: an order is carried out once, however often it is heard. */
+  readonly id: string;
+  readonly target: string;
+  readonly verb: OrderVerb;
+  /** The weight, for the verb `weight`; otherwise 0. */
+  readonly value: number;
+  readonly issuedBy: string;
+}
+
+export type AnswerCode = "done" | "refused" | "failed";
+
+/** What became of an order. */
+export interface Answer {
+  readonly id: string;
+  readonly code: AnswerCode;
+  /** One sentence; cut to {@link ANSWER_TEXT_BYTES_MAX} bytes on the wire. */
+  readonly text: string;
+}
+
+/** The body of a heartbeat as values. */
+export interface HeartbeatBody {
+  readonly sender: string;
+  readonly intervalMs: number;
+  readonly state: WireState;
+  /** Whether a node that misses itself in `heard` must fall silent. False for who listens only. */
+  readonly binding: boolean;
+  /** Grows with every change of state or weights within one incarnation. */
+  readonly settingsVersion: number;
+  /** One for each table; [0] is presence. */
+  readonly weights: readonly number[];
+  /** Over all that nodes must agree on: virtual IPs, services, affinity. */
+  readonly servicesDigest: number;
+  /** The sender's wall clock. Tells clock trouble, and recordings from live messages; decides nothing else. */
+  readonly wallClockMs: number;
+  /** Frames to the virtual IPs that the sender saw since its start. */
+  readonly vipFramesSeen: number;
+  readonly heard: readonly HeardMember[];
+  readonly retained: readonly Retained[];
+  readonly orders: readonly Order[];
+  readonly answers: readonly Answer[];
+}
+
+/** 65,536 buckets in groups of 64: a bitmap of 128 bytes keeps all tables in one heartbeat. */
+export const RETAINED_BITMAP_BYTES = 128;
+/** Orders under way from one node: people type them. */
+export const ORDERS_MAX = 4;
+/** Answers under way from one node: more than ORDERS_MAX, since several nodes may give orders. */
+export const ANSWERS_MAX = 8;
+/** Long enough for one short sentence. */
+export const ANSWER_TEXT_BYTES_MAX = 64;
+/** Shortest and longest interval: below, timers of the system are too coarse; above, the field is full. */
+export const INTERVAL_MS_MIN = 5, INTERVAL_MS_MAX = 60_000;
+
+const TABLES_MAX = SERVICES_MAX + 1;
+const STATES: readonly WireState[] = ["joining", "up", "draining", "leaving", "left"];
+const STATUSES: readonly HeardMember["status"][] = ["heard", "suspect", "remembered"];
+const VERBS: readonly OrderVerb[] = ["drain", "resume", "weight", "start", "stop", "restart"];
+const CODES: readonly AnswerCode[] = ["done", "refused", "failed"];
+const NAME = /^[A-Za-z0-9._-]{1,63}$/;
+const ORDER_ID = /^[0-9a-f]{16}$/;
+const FLAG_BINDING = 1;
+const UINT32_MAX = 2 ** 32 - 1, UINT48_MAX = 2 ** 48 - 1;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8");
+
+/** Whether this can be the name of a node: 1 to 63 of letters, digits, dot, underscore, hyphen. */
+export function isNodeName(name: string): boolean {
+  return NAME.test(name);
+}
+
+/**
+ * Writes the body from `at` on and gives the offset behind it.
+ * @throws VipfarmError if a value does not fit
+ */
+export function writeBody(body: HeartbeatBody, out: Uint8Array, at: number): number {
+  const writer = new Writer(out, at);
+  writer.name(body.sender);
+  writer.uint(2, body.intervalMs, INTERVAL_MS_MAX);
+  writer.choice(STATES, body.state);
+  writer.uint(1, body.binding ? FLAG_BINDING : 0, 255);
+  writer.uint(4, body.settingsVersion, UINT32_MAX);
+  writer.uint(4, body.servicesDigest, UINT32_MAX);
+  writer.uint(6, body.wallClockMs, UINT48_MAX);
+  writer.uint(6, body.vipFramesSeen, UINT48_MAX);
+  writer.list(body.weights, TABLES_MAX, (weight) => writer.uint(2, weight, WEIGHT_MAX));
+  writer.list(body.heard, MEMBERS_MAX, (member) => {
+    writer.name(member.name);
+    writer.uint(6, member.incarnation, UINT48_MAX);
+    writer.uint(4, member.settingsVersion, UINT32_MAX);
+    writer.choice(STATUSES, member.status);
+  });
+  writer.list(body.retained, TABLES_MAX, ({ table, bitmap }) => {
+    writer.uint(1, table, SERVICES_MAX);
+    writer.bytes(bitmap, RETAINED_BITMAP_BYTES);
+  });
+  writer.list(body.orders, ORDERS_MAX, (order) => {
+    writer.orderId(order.id);
+    writer.name(order.target);
+    writer.choice(VERBS, order.verb);
+    writer.uint(2, order.value, WEIGHT_MAX);
+    writer.name(order.issuedBy);
+  });
+  writer.list(body.answers, ANSWERS_MAX, (answer) => {
+    writer.orderId(answer.id);
+    writer.choice(CODES, answer.code);
+    writer.text(answer.text, ANSWER_TEXT_BYTES_MAX);
+  });
+  return writer.at;
+}
+
+/** The body between `at` and `end`, or `undefined` if the bytes are anything but exactly one body. */
+export function readBody(bytes: Uint8Array, at: number, end: number): HeartbeatBody | undefined {
+  const reader = new Reader(bytes, at, end);
+  const sender = reader.name();
+  const intervalMs = reader.uint(2, INTERVAL_MS_MAX);
+  const state = reader.choice(STATES);
+  const binding = reader.uint(1, FLAG_BINDING) === FLAG_BINDING;
+  const settingsVersion = reader.uint(4);
+  const servicesDigest = reader.uint(4);
+  const wallClockMs = reader.uint(6);
+  const vipFramesSeen = reader.uint(6);
+  const weights = reader.list(TABLES_MAX, () => reader.uint(2, WEIGHT_MAX));
+  const heard = reader.list(MEMBERS_MAX, (): HeardMember => ({
+    name: reader.name(),
+    incarnation: reader.uint(6),
+    settingsVersion: reader.uint(4),
+    status: reader.choice(STATUSES),
+  }));
+  const retained = reader.list(TABLES_MAX, (): Retained => ({
+    table: reader.uint(1, SERVICES_MAX),
+    bitmap: reader.bytes(RETAINED_BITMAP_BYTES),
+  }));
+  const orders = reader.list(ORDERS_MAX, (): Order => ({
+    id: reader.orderId(),
+    target: reader.name(),
+    verb: reader.choice(VERBS),
+    value: reader.uint(2, WEIGHT_MAX),
+    issuedBy: reader.name(),
+  }));
+  const answers = reader.list(ANSWERS_MAX, (): Answer => ({
+    id: reader.orderId(),
+    code: reader.choice(CODES),
+    text: reader.text(ANSWER_TEXT_BYTES_MAX),
+  }));
+  if (reader.failed || reader.at !== end || intervalMs < INTERVAL_MS_MIN) return undefined;
+  return {
+    sender,
+    intervalMs,
+    state,
+    binding,
+    settingsVersion,
+    weights,
+    servicesDigest,
+    wallClockMs,
+    vipFramesSeen,
+    heard,
+    retained,
+    orders,
+    answers,
+  };
+}
+
+/** Appends fields; refuses what a reader would refuse, so that a fault shows where it is made. */
+class Writer {
+  constructor(readonly out: Uint8Array, public at: number) {}
+
+  uint(size: number, value: number, max: number): void {
+    if (!(Number.isInteger(value) && value >= 0 && value <= max)) {
+      this.#refuse(`a number must be an integer from 0 to ${max}`, String(value));
+    }
+    if (this.at + size > this.out.length) this.#refuse("the message is full", `${this.at} bytes`);
+    for (let i = size - 1; i >= 0; i--) {
+      this.out[this.at + i] = value % 256;
+      value = Math.floor(value / 256);
+    }
+    this.at += size;
+  }
+
+  bytes(value: Uint8Array, length: number): void {
+    if (value.length !== length) this.#refuse(`${length} bytes are needed`, `${value.length} bytes`);
+    if (this.at + length > this.out.length) this.#refuse("the message is full", `${this.at} bytes`);
+    this.out.set(value, this.at);
+    this.at += length;
+  }
+
+  name(value: string): void {
+    if (!isNodeName(value)) this.#refuse("a name has 1 to 63 letters, digits, dots, hyphens", value);
+    this.text(value, NAME_LENGTH_MAX);
+  }
+
+  text(value: string, max: number): void {
+    let bytes = encoder.encode(value);
+    // Cut between characters: bytes 10xxxxxx continue one.
+    let length = Math.min(bytes.length, max);
+    while (length < bytes.length && (bytes[length] & 0xc0) === 0x80) length--;
+    bytes = bytes.subarray(0, length);
+    this.uint(1, length, max);
+    this.bytes(bytes, length);
+  }
+
+  orderId(value: string): void {
+    if (!ORDER_ID.test(value)) this.#refuse("an order's id has 16 hexadecimal digits", value);
+    for (let i = 0; i < 16; i += 2) this.uint(1, parseInt(value.slice(i, i + 2), 16), 255);
+  }
+
+  choice<T>(choices: readonly T[], value: T): void {
+    this.uint(1, choices.indexOf(value), choices.length - 1);
+  }
+
+  list<T>(values: readonly T[], max: number, write: (value: T) => void): void {
+    if (values.length > max) this.#refuse(`a list has at most ${max} entries`, String(values.length));
+    this.uint(1, values.length, max);
+    for (const value of values) write(value);
+  }
+
+  #refuse(problem: string, value: string): never {
+    throw new VipfarmError({ operation: "write heartbeat", problem, value });
+  }
+}
+
+/** Takes fields off; after the first one that does not fit it gives zeros and remembers that it failed. */
+class Reader {
+  failed = false;
+  constructor(readonly source: Uint8Array, public at: number, readonly end: number) {}
+
+  uint(size: number, max = Infinity): number {
+    if (this.failed || this.at + size > this.end) return this.#fail(0);
+    let value = 0;
+    for (let i = 0; i < size; i++) value = value * 256 + this.source[this.at + i];
+    this.at += size;
+    return value > max ? this.#fail(0) : value;
+  }
+
+  bytes(length: number): Uint8Array {
+    if (this.failed || this.at + length > this.end) return this.#fail(new Uint8Array(0));
+    this.at += length;
+    return this.source.slice(this.at - length, this.at);
+  }
+
+  name(): string {
+    const name = this.text(NAME_LENGTH_MAX);
+    return isNodeName(name) ? name : this.#fail("");
+  }
+
+  text(max: number): string {
+    return decoder.decode(this.bytes(this.uint(1, max)));
+  }
+
+  orderId(): string {
+    let id = "";
+    for (let i = 0; i < 8; i++) id += this.uint(1).toString(16).padStart(2, "0");
+    return id;
+  }
+
+  choice<T>(choices: readonly T[]): T {
+    return choices[this.uint(1, choices.length - 1)];
+  }
+
+  list<T>(max: number, read: () => T): T[] {
+    const count = this.uint(1, max);
+    const values: T[] = [];
+    for (let i = 0; i < count && !this.failed; i++) values.push(read());
+    return values;
+  }
+
+  #fail<T>(value: T): T {
+    this.failed = true;
+    return value;
+  }
+}
