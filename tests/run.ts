@@ -10,7 +10,7 @@ import { installMissing } from "./setup.ts";
 import { addCounts, type Counts, countsOf, NO_COUNTS, parseSummary } from "./summary.ts";
 
 const STATIC_CHECKS = [
-  ["fmt", "--check", "--quiet"],
+  ["fmt", "--check"],
   ["lint", "--quiet"],
   ["check", "--quiet", "."],
 ];

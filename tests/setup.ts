@@ -78,7 +78,8 @@ async function aptInstall(packages: readonly string[]): Promise<void> {
   const forbidServices = !isFile(SERVICE_POLICY_FILE);
   if (forbidServices) Deno.writeTextFileSync(SERVICE_POLICY_FILE, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
   try {
-    await apt("update");
+    // One source that does not answer must not keep the others from being used.
+    await apt("update").catch((error) => console.error(error.message));
     await apt("install", "-y", "--no-install-recommends", ...packages);
   } finally {
     if (forbidServices) Deno.removeSync(SERVICE_POLICY_FILE);
