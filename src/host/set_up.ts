@@ -1,0 +1,83 @@
+/**
+ * The host made ready for a farm, and its former self again: settings of the interfaces that reach clients, and the
+ * virtual IPs on the TUN device.
+ */
+
+import { interfaceByName } from "../../ffi/interface.ts";
+import type { IpAddress } from "../core/address.ts";
+import { applyRequirements, VIP_INTERFACE_REQUIREMENTS } from "./sysctls.ts";
+import { HostChanges, type SysctlChange, type UndoReport } from "./undo.ts";
+import { PlacedVirtualIps } from "./virtual_ip.ts";
+
+/** What to set up. */
+export interface HostSetUpOptions {
+  /** The TUN device, open. */
+  readonly tun: { readonly name: string };
+  /** Names of the interfaces that reach clients. */
+  readonly interfaces: readonly string[];
+  readonly virtualIps: readonly IpAddress[];
+  readonly runtimeDir: string;
+  /** Changes of this daemon so far, when it sets up more than one TUN device; else its own. */
+  readonly changes?: HostChanges;
+}
+
+/** A host that is set up. */
+export class HostSetUp {
+  readonly #options: HostSetUpOptions;
+  readonly #families: ReadonlySet<4 | 6>;
+  readonly #changes: HostChanges;
+  #placed: PlacedVirtualIps | undefined;
+
+  /** {@link setUpHost} is the way in. */
+  constructor(options: HostSetUpOptions) {
+    this.#options = options;
+    this.#families = new Set(options.virtualIps.map((address) => address.family));
+    this.#changes = options.changes ?? new HostChanges(options.runtimeDir);
+  }
+
+  /** What was changed on the host, oldest first. */
+  get changes(): readonly SysctlChange[] {
+    return this.#changes.changes;
+  }
+
+  /** Interfaces first, so that the kernel keeps quiet before it has the first address. */
+  apply(): void {
+    this.renew();
+    const mtu = Math.max(...this.#options.interfaces.map((name) => interfaceByName(name).mtu));
+    this.#placed = PlacedVirtualIps.place(this.#options.tun.name, this.#options.virtualIps, mtu);
+  }
+
+  /**
+   * Looks at the effective settings again and mends those that somebody changed since (`sysctl --system`, a network
+   * manager, an interface that was plugged in anew). Cheap: call it every few seconds.
+   * @returns what had to be changed; empty as a rule.
+   * @throws VipfarmError if they cannot be mended.
+   */
+  renew(): readonly SysctlChange[] {
+    return this.#options.interfaces.flatMap((name) =>
+      applyRequirements(this.#changes, name, VIP_INTERFACE_REQUIREMENTS, this.#families)
+    );
+  }
+
+  /** Takes the virtual IPs away, then puts the settings back. Safe to call more than once. */
+  undo(): UndoReport {
+    this.#placed?.remove();
+    this.#placed = undefined;
+    return this.#changes.undoAll();
+  }
+}
+
+/**
+ * Sets the host up. Hold the {@link RuntimeLock} and call `undoLeftovers` first.
+ * @throws VipfarmError after undoing what it had done.
+ */
+export function setUpHost(options: HostSetUpOptions): HostSetUp {
+  const host = new HostSetUp(options);
+  try {
+    host.apply();
+  } catch (error) {
+    host.undo();
+    throw error;
+  }
+  return host;
+}
