@@ -19,6 +19,8 @@ export interface StarterOptions {
   readonly secretFile?: string;
   /** A word on the first virtual IP, when it is only an example. */
   readonly addressNote?: string;
+  /** Where an editor finds the JSON Schema, seen from the file. */
+  readonly schema?: string;
 }
 
 /** An example address (RFC 5737) for whoever has named none. */
@@ -28,6 +30,7 @@ const LINE_LENGTH = 100;
 /** The text of a complete configuration: what must be set is set, the rest stands as comments with its default. */
 export function starterFile(options: StarterOptions = {}): string {
   const lines: string[] = [
+    ...(options.schema === undefined ? [] : [`# yaml-language-server: $schema=${options.schema}`]),
     "# vipfarm: one file for the whole farm, the same on every node.",
     "# Check it with: vipfarm check -c FILE        Lines that are commented out show the defaults.",
   ];
@@ -48,7 +51,7 @@ export function starterFile(options: StarterOptions = {}): string {
   gap();
   lines.push(...comment(descriptionAt(["virtual_ips"]), ""), "virtual_ips:");
   for (const [index, address] of (options.virtualIps ?? [EXAMPLE_ADDRESS]).entries()) {
-    const note = index === 0 && options.addressNote ? `  # ${options.addressNote}` : "";
+    const note = index === 0 && options.addressNote ? ` # ${options.addressNote}` : "";
     const entry = `- address: ${scalar(address)}${note}`;
     if (index > 0) lines.push(`  ${entry}`);
     else {
@@ -83,18 +86,15 @@ export function starterFile(options: StarterOptions = {}): string {
   unset(0, ["uncovered"], "uncovered: drop");
   gap();
   lines.push(...comment(descriptionAt(["heartbeat"]), ""), "heartbeat:");
-  unset(2, ["heartbeat", "interval"], `interval: ${INTERVAL_DEFAULT}`);
+  set(2, ["heartbeat", "interval"], `interval: ${INTERVAL_DEFAULT}`);
   unset(2, ["heartbeat", "group"], `group: [${GROUP_DEFAULT.ipv4}, "${GROUP_DEFAULT.ipv6}"]`);
   unset(2, ["heartbeat", "port"], `port: ${HEARTBEAT_PORT_DEFAULT}`);
   unset(2, ["heartbeat", "interfaces"], `interfaces: [${scalar(options.interface ?? "eth0")}, eth1]`);
   unset(2, ["heartbeat", "peers"], "peers: [192.0.2.1, 192.0.2.2]");
   gap();
-  lines.push(...comment(descriptionAt(["nodes"]), ""), "nodes:");
-  lines.push(
-    "  # n1: { weight: 200 }",
-    "  # n2: { interface: ens3 }",
-    `  # n3: { services: { ${scalar(services[0]?.name ?? "http")}: { weight: 0 } } }`,
-  );
+  lines.push(...comment(descriptionAt(["nodes"]), ""));
+  lines.push("# nodes:", "#   n1: { weight: 200 }", "#   n2: { interface: ens3 }");
+  lines.push(`#   n3: { services: { ${scalar(services[0]?.name ?? "http")}: { weight: 0 } } }`);
   gap();
   unset(0, ["drain_on_stop"], "drain_on_stop: 0s");
   gap();
