@@ -1,0 +1,23 @@
+/** The configuration for a verb: read, checked, and its problems told. */
+import { checkAgainstHost } from "../config/host_check.ts";
+import { hostInterfaces } from "../config/host_interfaces.ts";
+import { type FarmConfig, formatProblem, hasErrors, loadConfig, type Problem } from "../config/load.ts";
+import { type Output } from "./output.ts";
+
+/**
+ * Reads the file and checks it against this host as `node`. Every problem goes to stderr, a line each.
+ * @param absent how bad a configured interface is that this host does not have
+ * @returns `undefined` if there was an error
+ */
+export async function readFarm(
+  path: string,
+  node: string,
+  output: Output,
+  absent: Problem["severity"],
+): Promise<FarmConfig | undefined> {
+  const { config, placement, problems } = await loadConfig(path);
+  const onHost = placement ? checkAgainstHost(config ?? placement, node, hostInterfaces(), absent) : [];
+  const all = [...problems, ...onHost].sort((a, b) => a.line - b.line || a.column - b.column);
+  for (const problem of all) output.note(formatProblem(problem));
+  return hasErrors(all) ? undefined : config;
+}

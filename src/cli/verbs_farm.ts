@@ -1,0 +1,88 @@
+/** Verbs that act on this host or on a whole farm: run, preflight, demo. Each loads its machinery only when called. */
+import { type Command } from "commander";
+import { EXIT } from "../core/errors.ts";
+import { MEMBERS_MAX } from "../core/limits.ts";
+import { integerBetween, ownNodeName, withConfig, withNode, withRuntimeDir } from "./arguments.ts";
+import { readFarm } from "./read_farm.ts";
+import { type Output } from "./output.ts";
+
+/** Adds the verbs to the program. */
+export function registerFarmVerbs(program: Command, output: Output): void {
+  const run = program.command("run")
+    .description("run this node's daemon in the foreground, with its log on stderr")
+    .option("-c, --config <FILE>", "the farm's configuration (not needed with --undo)");
+  withRuntimeDir(withNode(run))
+    .option("--undo", "only undo what a daemon that did not end cleanly left behind, and exit")
+    .addHelpText(
+      "after",
+      `
+Signals: SIGTERM and SIGINT leave the farm cleanly, SIGHUP reads the file again, SIGUSR2 puts the program now on
+disk in the place of the running one without breaking a connection.
+
+Examples:
+  vipfarm run -c /etc/vipfarm.yaml
+  vipfarm run -c farm.yaml --node n2 --runtime-dir /run/vipfarm-n2
+  vipfarm run --undo`,
+    )
+    .action(
+      async (options: { config?: string; node?: string; runtimeDir: string; undo?: true }, verb: Command) => {
+        if (options.undo) {
+          const { undoLeftovers } = await import("../host/undo.ts");
+          await undoLeftovers(options.runtimeDir);
+          return;
+        }
+        if (options.config === undefined) {
+          verb.error("error: required option '-c, --config <FILE>' not specified");
+        }
+        const node = ownNodeName(options.node);
+        const config = await readFarm(options.config, node, output, "error");
+        if (!config) {
+          Deno.exitCode = EXIT.no;
+          return;
+        }
+        const { runDaemon } = await import("../app.ts");
+        Deno.exitCode = await runDaemon({ config, node, runtimeDir: options.runtimeDir });
+      },
+    );
+
+  withNode(withConfig(program.command("preflight")))
+    .description(
+      "is this host ready: capabilities, kernel, interface, sysctls, firewall, clock; each with its remedy",
+    )
+    .addHelpText("after", "\nExample:\n  vipfarm preflight -c /etc/vipfarm.yaml")
+    .action(async (options: { config: string; node?: string }) => {
+      const node = ownNodeName(options.node);
+      const config = await readFarm(options.config, node, output, "error");
+      if (!config) {
+        Deno.exitCode = EXIT.no;
+        return;
+      }
+      const { preflight } = await import("../host/preflight.ts");
+      const findings = await preflight(config, node);
+      for (const { ok, what, remedy } of findings) {
+        const mark = ok === true ? "ok     " : ok === "warning" ? "warning" : "FAILED ";
+        output.answer(`${mark} ${what}${ok !== true && remedy !== undefined ? `\n        ${remedy}` : ""}`);
+      }
+      const failed = findings.filter(({ ok }) => ok === false).length;
+      const warned = findings.filter(({ ok }) => ok === "warning").length;
+      const summary = failed > 0 ? `is not ready: ${count(failed, "finding")} to mend` : "is ready";
+      output.answer(`${node} ${summary}${warned > 0 ? `, ${count(warned, "warning")}` : ""}`);
+      Deno.exitCode = failed > 0 ? EXIT.no : EXIT.done;
+    });
+
+  program.command("demo")
+    .description(
+      "a real farm of several nodes on this one machine, in network namespaces; Ctrl-C ends it without a trace",
+    )
+    .option("--nodes <N>", "how many nodes", integerBetween(2, MEMBERS_MAX), 3)
+    .option("--once", "tour it (requests, kill, recovery, drain), check each claim, and exit 0 or 1")
+    .addHelpText("after", "\nExamples:\n  vipfarm demo\n  vipfarm demo --nodes 5 --once")
+    .action(async (options: { nodes: number; once?: true }) => {
+      const { runDemo } = await import("../lab/demo.ts");
+      Deno.exitCode = await runDemo({ nodes: options.nodes, once: options.once ?? false });
+    });
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? "" : "s"}`;
+}
