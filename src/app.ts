@@ -1,0 +1,428 @@
+/**
+ * The daemon, put together: the control thread sets the host up, starts the packet and membership threads, serves the
+ * admin endpoint and, at the end, takes everything back.
+ *
+ *   lock, leftovers -> TUN, sysctls, addresses -> packet threads -> membership thread -> admin endpoint
+ *
+ * No packet and no heartbeat passes through here.
+ */
+import { boottimeMs32, realtimeMs } from "../ffi/clock.ts";
+import { interfaceByName } from "../ffi/interface.ts";
+import { addresses } from "../ffi/rtnetlink.ts";
+import { TunDevice } from "../ffi/tun.ts";
+import { createAdminApp } from "./admin/app.ts";
+import { EventLog } from "./admin/event_log.ts";
+import { serveAdmin } from "./admin/server.ts";
+import { TokenStore } from "./admin/tokens.ts";
+import { type FarmConfig, forNode, type NodeConfig } from "./config/load.ts";
+import { readSecret } from "./config/secret.ts";
+import { Connections } from "./control/connections.ts";
+import { Farm } from "./control/farm.ts";
+import { logEvent, startLog } from "./control/log.ts";
+import { Orders } from "./control/orders.ts";
+import { planServices, planVips } from "./control/plan.ts";
+import { Settings } from "./control/settings.ts";
+import { Thread } from "./control/thread.ts";
+import { EXIT } from "./core/errors.ts";
+import { type FarmEventInit } from "./core/events.ts";
+import { deriveKeys } from "./core/keys.ts";
+import { type DataplanePlan } from "./dataplane/plan.ts";
+import { SharedClaims, SharedCounters } from "./dataplane/shared.ts";
+import { RuntimeLock } from "./host/lock.ts";
+import { type HostSetUp, setUpHost } from "./host/set_up.ts";
+import { HostChanges, undoLeftovers } from "./host/undo.ts";
+import {
+  type FromDataplane,
+  type FromMembership,
+  type HeartbeatNetwork,
+  type ToDataplane,
+  type ToMembership,
+} from "./thread_messages.ts";
+
+/** How the daemon is started. */
+export interface DaemonOptions {
+  /** Checked against this host already. */
+  config: FarmConfig;
+  node: string;
+  runtimeDir: string;
+}
+
+/** Frames that may wait for a packet thread while it is not running: a busy NIC's burst of several milliseconds. */
+const RING_FRAMES = 512;
+/** Requests under way at a stop may end within this time: new ones go to other nodes already. */
+const STOP_LINGER_MS = 250;
+/** How often the kernel is asked whether retained connections have ended. */
+const CONNECTIONS_INTERVAL_MS = 200;
+/** How often the host's settings are looked at: a network manager may change them at any time. */
+const HOST_INTERVAL_MS = 5_000;
+/** A thread that does not answer for this long at a stop is not waited for. */
+const STOP_STEP_MS_MAX = 2_000;
+
+/** Runs the daemon until SIGTERM or SIGINT; returns the exit code. Throws VipfarmError when it cannot start. */
+export async function runDaemon(options: DaemonOptions): Promise<number> {
+  await startLog();
+  await using resources = new AsyncDisposableStack();
+  const daemon = new Daemon(options, resources);
+  await daemon.start();
+  return await daemon.untilStopped();
+}
+
+/** One interface with virtual IPs, and the thread that serves it. */
+interface Dataplane {
+  interface: string;
+  counters: SharedCounters;
+  thread: Thread<ToDataplane, FromDataplane>;
+  ended: PromiseWithResolvers<void>;
+}
+
+class Daemon {
+  readonly #config: FarmConfig;
+  readonly #node: NodeConfig;
+  readonly #events = new EventLog();
+  readonly #claims: SharedClaims;
+  readonly #dataplanes: Dataplane[] = [];
+  readonly #settings: Settings;
+  readonly #orders: Orders;
+  readonly #failed = Promise.withResolvers<number>();
+  readonly #started = Promise.withResolvers<void>();
+  readonly #handedOver = Promise.withResolvers<void>();
+  readonly #finished = Promise.withResolvers<void>();
+  #farm!: Farm;
+  #connections!: Connections;
+  #membership!: Thread<ToMembership, FromMembership>;
+  #changes: HostChanges | undefined;
+  #lookTimer: ReturnType<typeof setTimeout> | undefined;
+  #retainedGroups = 0;
+
+  constructor(readonly options: DaemonOptions, readonly resources: AsyncDisposableStack) {
+    this.#config = options.config;
+    this.#node = forNode(options.config, options.node);
+    this.#claims = SharedClaims.create(this.#config.services.length + 1, boottimeMs32());
+    this.#settings = new Settings(
+      this.#config,
+      this.#node.name,
+      (weights, draining) => this.#membership.send({ kind: "settings", weights, draining }),
+    );
+    this.#orders = new Orders(this.#node.name, (order) => this.#membership.send({ kind: "order", order }));
+  }
+
+  async start(): Promise<void> {
+    const { runtimeDir, config } = this.options;
+    const lock = await RuntimeLock.acquire(runtimeDir);
+    this.resources.defer(() => lock.release());
+    this.#undoLeftovers();
+    const keys = deriveKeys(await readSecret(config.secretFile), config.farm);
+    const vips = planVips(this.#node);
+    this.#connections = new Connections(vips, planServices(config.services, vips), keys.flowKey);
+    this.resources.defer(() => this.#connections.close());
+
+    const names = [...new Set(this.#node.virtualIps.map((vip) => vip.interface))];
+    const tuns = names.map((name) => ({ name, tun: this.resources.use(TunDevice.open("vipfarm%d")) }));
+    for (const { name, tun } of tuns) this.#setUpHost(name, tun);
+    await Promise.all(tuns.map(({ name, tun }) => this.#startDataplane(name, tun, keys.flowKey)));
+    this.#farm = new Farm({
+      config,
+      node: this.#node,
+      keys,
+      events: this.#events,
+      claims: this.#claims,
+      dataplanes: this.#dataplanes,
+      order: (node, verb, value) => this.#orders.give(node, verb, value),
+      now32: boottimeMs32,
+    });
+    await this.#startMembership(keys);
+    await this.#serveAdmin();
+    this.#record({
+      severity: "info",
+      kind: "node.started",
+      message: `${this.#node.name} runs in farm ${config.farm} with ${
+        this.#node.virtualIps.map(({ address }) => address.text).join(", ")
+      }.`,
+      node: this.#node.name,
+    });
+  }
+
+  /** Waits for a signal or a failure, and leaves the farm in order. Returns the exit code. */
+  async untilStopped(): Promise<number> {
+    const signals = ["SIGTERM", "SIGINT"] as const;
+    let stop = Promise.withResolvers<void>();
+    const onSignal = () => stop.resolve();
+    for (const signal of signals) Deno.addSignalListener(signal, onSignal);
+    const failed = this.#failed.promise;
+    try {
+      const failure = await Promise.race([stop.promise, failed]);
+      if (failure !== undefined) return failure;
+      stop = Promise.withResolvers();
+      await this.#leave(stop.promise);
+      return EXIT.done;
+    } finally {
+      for (const signal of signals) Deno.removeSignalListener(signal, onSignal);
+    }
+  }
+
+  /**
+   * Gives every bucket up, lets requests under way end, says goodbye. A second signal (`hurry`) ends the waiting.
+   */
+  async #leave(hurry: Promise<void>): Promise<void> {
+    this.#record({ severity: "info", kind: "node.stopping", message: `${this.#node.name} leaves the farm.` });
+    this.#membership.send({ kind: "leave" });
+    await within(this.#handedOver.promise, STOP_STEP_MS_MAX);
+    const lingerMs = Math.max(this.#config.drainOnStopMs, STOP_LINGER_MS);
+    await within(Promise.race([hurry, this.#connectionsEnded()]), lingerMs);
+    this.#membership.send({ kind: "goodbye" });
+    await within(this.#finished.promise, STOP_STEP_MS_MAX);
+    this.#stopDataplanes();
+    await within(Promise.all(this.#dataplanes.map(({ ended }) => ended.promise)), STOP_STEP_MS_MAX);
+    const open = this.#connections.count;
+    this.#record({
+      severity: open > 0 ? "warning" : "info",
+      kind: "node.stopped",
+      message: open > 0
+        ? `${this.#node.name} has left the farm; ${open} open connections were cut.`
+        : `${this.#node.name} has left the farm.`,
+    });
+  }
+
+  async #connectionsEnded(): Promise<void> {
+    do {
+      this.#connections.look();
+      if (this.#connections.count === 0) return;
+      await new Promise((next) => setTimeout(next, 10));
+    } while (this.#retainedGroups >= 0);
+  }
+
+  #undoLeftovers(): void {
+    const { undone, left, dropped } = undoLeftovers(this.options.runtimeDir);
+    if (undone.length > 0) {
+      const settings = undone.length === 1 ? "1 setting" : `${undone.length} settings`;
+      this.#record({
+        severity: "warning",
+        kind: "host.leftovers_undone",
+        message: `The last run did not end cleanly: ${settings} of this host had to be put back.`,
+      });
+    }
+    this.#reportLeft(left);
+    if (dropped !== undefined) {
+      this.#record({
+        severity: "info",
+        kind: "host.journal_dropped",
+        message: `Old undo journal: ${dropped}.`,
+      });
+    }
+  }
+
+  /** Settings of the interface first, then the virtual IPs on the TUN device; and somebody to look after them. */
+  #setUpHost(interfaceName: string, tun: TunDevice): void {
+    this.#changes ??= new HostChanges(this.options.runtimeDir);
+    const host = setUpHost({
+      tun,
+      interfaces: [interfaceName],
+      virtualIps: this.#node.virtualIps.filter((vip) => vip.interface === interfaceName)
+        .map(({ address }) => address),
+      runtimeDir: this.options.runtimeDir,
+      changes: this.#changes,
+    });
+    this.resources.defer(() => this.#reportLeft(host.undo().left));
+    const timer = setInterval(() => this.#renewHost(host, interfaceName), HOST_INTERVAL_MS);
+    this.resources.defer(() => clearInterval(timer));
+  }
+
+  #renewHost(host: HostSetUp, interfaceName: string): void {
+    try {
+      for (const { path, former, value } of host.renew()) {
+        this.#record({
+          severity: "warning",
+          kind: "host.setting_mended",
+          message: `Somebody set ${path} to ${former}; it is ${value} again.`,
+        });
+      }
+    } catch (error) {
+      const problem = error instanceof Error ? error.message : String(error);
+      this.#record({
+        severity: "error",
+        kind: "host.setting_wrong",
+        message: `The settings of ${interfaceName} cannot be mended: ${problem}.`,
+      });
+    }
+  }
+
+  #reportLeft(left: ReadonlyArray<{ path: string; why: string }>): void {
+    for (const { path, why } of left) {
+      this.#record({
+        severity: "warning",
+        kind: "host.setting_left",
+        message: `${path} stays as it is: ${why}.`,
+      });
+    }
+  }
+
+  async #startDataplane(interfaceName: string, tun: TunDevice, flowKey: Uint8Array): Promise<void> {
+    const { index, mac } = interfaceByName(interfaceName);
+    const counters = SharedCounters.create();
+    const ready = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<void>();
+    const thread = this.resources.adopt(
+      new Thread<ToDataplane, FromDataplane>(
+        new URL("./dataplane.worker.ts", import.meta.url),
+        `packet (${interfaceName})`,
+        ({ kind }) => kind === "ready" ? ready.resolve() : ended.resolve(),
+        (error) => this.#fail(error, ready),
+      ),
+      (thread) => thread.close(),
+    );
+    this.#dataplanes.push({ interface: interfaceName, counters, thread, ended });
+    const vips = planVips(this.#node, interfaceName);
+    const plan: DataplanePlan = {
+      interfaceIndex: index,
+      interfaceMac: mac,
+      tunDescriptor: tun.fd,
+      tunName: tun.name,
+      wakeDescriptor: thread.wake.fd,
+      ringFrames: RING_FRAMES,
+      vips,
+      services: planServices(this.#config.services, vips),
+      uncovered: this.#config.uncovered,
+      flowKey,
+      claims: this.#claims.buffer,
+      counters: counters.buffer,
+    };
+    thread.start({ kind: "start", plan });
+    await ready.promise;
+  }
+
+  async #startMembership(keys: ReturnType<typeof deriveKeys>): Promise<void> {
+    const { heartbeat, services, servicesDigest } = this.#config;
+    this.#membership = this.resources.adopt(
+      new Thread<ToMembership, FromMembership>(
+        new URL("./membership.worker.ts", import.meta.url),
+        "membership",
+        (message) => this.#fromMembership(message),
+        (error) => this.#fail(error, this.#started),
+      ),
+      (thread) => thread.close(),
+    );
+    this.resources.defer(() => clearTimeout(this.#lookTimer));
+    this.#membership.start({
+      kind: "start",
+      plan: {
+        name: this.#node.name,
+        incarnation: Math.floor(realtimeMs()),
+        intervalMs: heartbeat.intervalMs,
+        weights: this.#settings.weights(),
+        draining: this.#settings.draining,
+        servicesDigest,
+        port: heartbeat.port,
+        networks: this.#heartbeatNetworks(),
+        peers: heartbeat.peers.map(({ bytes }) => bytes),
+        keys,
+        wakeDescriptor: this.#membership.wake.fd,
+        tables: [
+          { keepsConnections: false },
+          ...services.map(({ protocol }) => ({
+            keepsConnections: protocol === "tcp",
+          })),
+        ],
+        claims: this.#claims.buffer,
+      },
+    });
+    await this.#started.promise;
+  }
+
+  /** IPv4 where the interface has an IPv4 address, else IPv6. */
+  #heartbeatNetworks(): HeartbeatNetwork[] {
+    const { groups } = this.#config.heartbeat;
+    return this.#node.heartbeatInterfaces.map((interfaceName) => {
+      const { index } = interfaceByName(interfaceName);
+      const group = addresses(index).some(({ address }) => address.length === 4) ? groups.ipv4 : groups.ipv6;
+      return { interfaceName, interfaceIndex: index, group: group.bytes };
+    });
+  }
+
+  #fromMembership(message: FromMembership): void {
+    switch (message.kind) {
+      case "ready":
+        return this.#started.resolve();
+      case "view":
+        return this.#farm.update(message.members, message.basis);
+      case "event":
+        return this.#record(message.event);
+      case "order": {
+        const { code, text } = this.#settings.obey(message.order);
+        return this.#membership.send({ kind: "answer", id: message.order.id, code, text });
+      }
+      case "orderResult":
+        return this.#orders.settle(message);
+      case "lost":
+        return this.#look(message.lossCount);
+      case "retained":
+        this.#retainedGroups = message.groups;
+        return;
+      case "counters":
+        return this.#farm.updateTotals(message.counters);
+      case "handedOver":
+        return this.#handedOver.resolve();
+      case "finished":
+        return this.#finished.resolve();
+    }
+  }
+
+  /** Tells the membership thread which buckets the kernel has connections in; again until there are none. */
+  #look(lossCount: number): void {
+    clearTimeout(this.#lookTimer);
+    this.#membership.send({ kind: "connections", lossCount, held: this.#connections.look() });
+    this.#lookTimer = setTimeout(() => {
+      if (this.#retainedGroups > 0) this.#look(lossCount);
+    }, CONNECTIONS_INTERVAL_MS);
+  }
+
+  async #serveAdmin(): Promise<void> {
+    const { listen, tokensFile } = this.#config.admin;
+    const tokens = tokensFile === undefined ? undefined : await TokenStore.load(tokensFile);
+    const app = createAdminApp(this.#farm, { listen, tokens, report: (error) => this.#reportAdmin(error) });
+    const server = await serveAdmin({
+      app,
+      unixPath: `${this.options.runtimeDir}/admin.sock`,
+      listen,
+      tokens: tokens !== undefined,
+    });
+    this.resources.defer(() => server.shutdown());
+  }
+
+  #reportAdmin(error: Error): void {
+    this.#record({
+      severity: "error",
+      kind: "admin.failed",
+      message: `The admin endpoint failed: ${error.message}`,
+    });
+  }
+
+  #record(event: FarmEventInit): void {
+    logEvent(this.#events.record(event));
+  }
+
+  #stopDataplanes(): void {
+    this.#claims.silence(boottimeMs32());
+    this.#claims.requestStop();
+    for (const { thread } of this.#dataplanes) thread.wake.signal();
+  }
+
+  /** A thread is gone: this node must not go on answering. The host is put back and the process ends. */
+  #fail(error: Error, waiting: { reject(reason: Error): void }): void {
+    this.#stopDataplanes();
+    this.#record({
+      severity: "error",
+      kind: "node.failed",
+      message: `${this.#node.name} stops: ${error.message}`,
+    });
+    waiting.reject(error);
+    this.#failed.resolve(EXIT.no);
+  }
+}
+
+/** Waits for `promise`, but not longer than `timeoutMs`. */
+async function within(promise: Promise<unknown>, timeoutMs: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const timeout = new Promise<void>((resolve) => timer = setTimeout(resolve, timeoutMs));
+  await Promise.race([promise, timeout]);
+  clearTimeout(timer);
+}

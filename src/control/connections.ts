@@ -1,0 +1,64 @@
+/**
+ * Which buckets this kernel has open connections in. The kernel's own socket table is the flow table: it is read
+ * when buckets were lost, and again until nothing is left of them.
+ */
+import { SockDiag } from "../../ffi/sock_diag.ts";
+import { BUCKET_BITMAP_BYTES } from "../dataplane/claims_publisher.ts";
+import { type PlannedService, type PlannedVip, ServiceTable, VipTable } from "../dataplane/plan.ts";
+import { type Affinity, FlowHash } from "../ownership/flow_hash.ts";
+
+/** Buckets with connections, for one table. */
+export interface HeldBuckets {
+  table: number;
+  /** One bit for each bucket. */
+  buckets: Uint8Array;
+}
+
+/** The kernel's connections to the virtual IPs, as buckets. */
+export class Connections {
+  readonly #diag = SockDiag.open();
+  readonly #vips: VipTable;
+  readonly #services: ServiceTable;
+  readonly #flowHash: FlowHash;
+  readonly #tables: number[];
+  readonly #families: Array<4 | 6>;
+  #count = 0;
+
+  /** `services` in file order, with indices into `vips`: all of this node's virtual IPs. */
+  constructor(vips: readonly PlannedVip[], services: readonly PlannedService[], flowKey: Uint8Array) {
+    this.#vips = new VipTable(vips);
+    this.#services = new ServiceTable(services, vips.length);
+    this.#flowHash = new FlowHash(flowKey);
+    this.#tables = services.flatMap(({ protocol }, index) => protocol === "tcp" ? [index + 1] : []);
+    this.#families = ([4, 6] as const).filter((family) =>
+      vips.some(({ address }) => address.length === (family === 4 ? 4 : 16))
+    );
+  }
+
+  /** Open connections found by the last look, over all services. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Reads the kernel's TCP sockets, half-open ones included, and sorts them into buckets. */
+  look(): HeldBuckets[] {
+    const held = new Map(this.#tables.map((table) => [table, new Uint8Array(BUCKET_BITMAP_BYTES)]));
+    this.#count = 0;
+    for (const family of this.#families) {
+      this.#diag.dumpTcp(family, (local, localPort, remote, remotePort) => {
+        const vip = this.#vips.find(family, local, 0);
+        const table = vip < 0 ? 0 : this.#services.tcp(vip, localPort);
+        if (table === 0) return;
+        const affinity = this.#services.affinity[table] as Affinity;
+        const bucket = this.#flowHash.bucket(affinity, remote, 0, family, remotePort);
+        held.get(table)![bucket >> 3] |= 1 << (bucket & 7);
+        this.#count++;
+      });
+    }
+    return [...held].map(([table, buckets]) => ({ table, buckets }));
+  }
+
+  close(): void {
+    this.#diag.close();
+  }
+}

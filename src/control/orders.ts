@@ -1,0 +1,58 @@
+/** Orders that this node gave, until the farm has answered them. */
+import { type OrderResult, type OrderVerb } from "../admin/source.ts";
+import { type FromMembership } from "../thread_messages.ts";
+import { type Order } from "../wire/heartbeat.ts";
+
+/** Orders that may wait at once: heartbeats carry four at a time, and a person gives them one by one. */
+const PENDING_MAX = 16;
+
+type Result = Extract<FromMembership, { kind: "orderResult" }>;
+
+export class Orders {
+  readonly #pending = new Map<string, (result: OrderResult) => void>();
+
+  /** `issue` hands an order to the membership thread, which answers each within its deadline. */
+  constructor(readonly node: string, readonly issue: (order: Order) => void) {}
+
+  give(target: string, verb: OrderVerb, value = 0): Promise<OrderResult> {
+    if (this.#pending.size >= PENDING_MAX) {
+      return Promise.resolve({
+        outcome: "refused",
+        code: "too_many_orders",
+        message: `${PENDING_MAX} orders wait for an answer already`,
+        remedy: "Try again in a few seconds.",
+      });
+    }
+    const id = Array.from(
+      crypto.getRandomValues(new Uint8Array(8)),
+      (byte) => byte.toString(16).padStart(2, "0"),
+    )
+      .join("");
+    const { promise, resolve } = Promise.withResolvers<OrderResult>();
+    this.#pending.set(id, resolve);
+    this.issue({ id, target, verb, value, issuedBy: this.node });
+    return promise;
+  }
+
+  settle({ id, target, code, text }: Result): void {
+    const resolve = this.#pending.get(id);
+    this.#pending.delete(id);
+    if (code === "done") {
+      resolve?.({ outcome: text.startsWith("was ") ? "unchanged" : "done", message: `${target}: ${text}` });
+    } else if (code === "unanswered") {
+      resolve?.({
+        outcome: "refused",
+        code: "node_unreachable",
+        message: `${target} did not answer`,
+        remedy: `See with \`vipfarm status\` whether ${target} is up, and look at its log.`,
+      });
+    } else {
+      resolve?.({
+        outcome: "refused",
+        code: code === "refused" ? "order_refused" : "order_failed",
+        message: `${target}: ${text}`,
+        remedy: `Look at the log of ${target}.`,
+      });
+    }
+  }
+}

@@ -1,0 +1,35 @@
+/** From the configuration to what the packet threads start from. */
+import { type NodeConfig, type ServiceConfig } from "../config/load.ts";
+import { type PlannedService, type PlannedVip } from "../dataplane/plan.ts";
+import { AFFINITY } from "../ownership/flow_hash.ts";
+import { virtualMac } from "../wire/ethernet.ts";
+
+/** The virtual IPs of one interface of this node, or of all of them. */
+export function planVips(node: NodeConfig, interfaceName?: string): PlannedVip[] {
+  return node.virtualIps
+    .filter((vip) => interfaceName === undefined || vip.interface === interfaceName)
+    .map(({ address, mode }) => ({
+      address: address.bytes,
+      mac: virtualMac(address, mode),
+      macIsMulticast: mode === "multicast",
+    }));
+}
+
+/** All services in file order, since that numbers them, each with the virtual IPs among `vips` that it covers. */
+export function planServices(
+  services: readonly ServiceConfig[],
+  vips: readonly PlannedVip[],
+): PlannedService[] {
+  return services.map(({ protocol, ports, affinity, virtualIps }) => ({
+    protocol,
+    ports: ports.map(({ from, to }) => ({ from, to })),
+    affinity: AFFINITY[affinity],
+    vips: vips.flatMap(({ address }, index) =>
+      virtualIps.some(({ bytes }) => sameBytes(bytes, address)) ? [index] : []
+    ),
+  }));
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}

@@ -1,0 +1,178 @@
+/**
+ * From what the membership thread knows to what the packet threads read: owner tables are built from the claims
+ * basis and written, byte by byte, into shared memory. Runs on the membership thread.
+ */
+import { BUCKETS } from "../core/limits.ts";
+import { type ClaimsBasis } from "../membership/types.ts";
+import { Columns } from "../ownership/rendezvous.ts";
+import { OwnerTable, type WeightedMember } from "../ownership/table.ts";
+import { CLAIM, CONTESTED, RETAINED, type SharedClaims } from "./shared.ts";
+
+/** Buckets of one group in the bitmaps that heartbeats carry: 1,024 groups, 128 bytes for each table. */
+export const GROUP_BUCKETS = 64;
+const GROUP_BITMAP_BYTES = BUCKETS / GROUP_BUCKETS / 8;
+/** One bit for each bucket: what the control thread tells of the kernel's connections. */
+export const BUCKET_BITMAP_BYTES = BUCKETS / 8;
+
+/** What the publisher is told of each table. */
+export interface PublishedTable {
+  /** Whether the kernel knows its connections (TCP): only then can buckets be retained. */
+  keepsConnections: boolean;
+}
+
+export class ClaimsPublisher {
+  readonly #columns: Columns;
+  /** The last table built for each service, and for the own previous weights. */
+  readonly #current: Array<OwnerTable | undefined>;
+  readonly #previous: Array<OwnerTable | undefined>;
+  /** Raised with each loss of buckets, so that an older look at the kernel is not taken for a newer one. */
+  #lossCount = 0;
+
+  constructor(
+    rendezvousKey: Uint8Array,
+    readonly claims: SharedClaims,
+    readonly tables: readonly PublishedTable[],
+  ) {
+    this.#columns = new Columns(rendezvousKey);
+    this.#current = tables.map(() => undefined);
+    this.#previous = tables.map(() => undefined);
+  }
+
+  /** How often buckets with possible connections were lost so far. */
+  get lossCount(): number {
+    return this.#lossCount;
+  }
+
+  /** Computes the column of a member ahead of need: 65,536 hashes that no takeover should have to wait for. */
+  prepare(name: string): void {
+    this.#columns.of(name);
+  }
+
+  /**
+   * Writes the claims that follow from `basis`. Buckets lost to a live member become retained until the control
+   * thread has looked which connections the kernel has. Returns the tables whose retained buckets changed.
+   */
+  publish(basis: ClaimsBasis, contested: (table: number) => Uint8Array | undefined): number[] {
+    return this.tables.map((_, table) => table).filter((table) =>
+      this.#publishTable(table, basis, contested(table))
+    );
+  }
+
+  #publishTable(table: number, basis: ClaimsBasis, contested: Uint8Array | undefined): boolean {
+    const others = basis.members.map(({ name, weights }) => ({ name, weight: weights[table] ?? 0 }));
+    const own = { name: basis.ownName, weight: basis.ownWeights[table] ?? 0 };
+    const current = this.#build(this.#current, table, [own, ...others]);
+    const previous = basis.ownPreviousWeights === undefined ? undefined : this.#build(this.#previous, table, [
+      { name: basis.ownName, weight: basis.ownPreviousWeights[table] ?? 0 },
+      ...others,
+    ]);
+    const bytes = this.claims.tables[table];
+    const keeps = this.tables[table].keepsConnections;
+    let lost = false;
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      const before = bytes[bucket];
+      let flags = 0;
+      // Member 0 of both tables is this node.
+      if (current.owner[bucket] === 0 && (previous === undefined || previous.owner[bucket] === 0)) {
+        flags = CLAIM;
+      } else if (keeps && (before & CLAIM) !== 0) {
+        flags = RETAINED;
+        lost = true;
+      } else {
+        flags = before & RETAINED;
+      }
+      if (inGroup(contested, bucket)) flags |= CONTESTED;
+      if (flags !== before) bytes[bucket] = flags;
+    }
+    if (lost) this.#lossCount++;
+    return lost;
+  }
+
+  /** Writes only which buckets are contested: members' open connections came or went, claims did not change. */
+  publishContested(contested: (table: number) => Uint8Array | undefined): void {
+    this.claims.tables.forEach((bytes, table) => {
+      const bitmap = contested(table);
+      for (let bucket = 0; bucket < BUCKETS; bucket++) {
+        const before = bytes[bucket];
+        const flags = inGroup(bitmap, bucket) ? before | CONTESTED : before & ~CONTESTED;
+        if (flags !== before) bytes[bucket] = flags;
+      }
+    });
+  }
+
+  /**
+   * Takes what the kernel was found to hold (`held`: one bit for each bucket): buckets without a connection are
+   * retained no longer. Returns false, and changes nothing, when buckets were lost after the look began.
+   */
+  prune(table: number, held: Uint8Array, lossCount: number): boolean {
+    if (lossCount !== this.#lossCount) return false;
+    const bytes = this.claims.tables[table];
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      if ((bytes[bucket] & RETAINED) !== 0 && (held[bucket >> 3] & (1 << (bucket & 7))) === 0) {
+        bytes[bucket] &= ~RETAINED;
+      }
+    }
+    return true;
+  }
+
+  /** The groups of 64 buckets in which this node retains any, for heartbeats; undefined when there is none. */
+  retainedGroups(table: number): Uint8Array | undefined {
+    const bytes = this.claims.tables[table];
+    let groups: Uint8Array | undefined;
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      if ((bytes[bucket] & RETAINED) === 0) continue;
+      groups ??= new Uint8Array(GROUP_BITMAP_BYTES);
+      const group = (bucket / GROUP_BUCKETS) | 0;
+      groups[group >> 3] |= 1 << (group & 7);
+    }
+    return groups;
+  }
+
+  /** The table for these members: the last one if nothing changed, else from runners-up or built anew. */
+  #build(
+    kept: Array<OwnerTable | undefined>,
+    table: number,
+    wanted: ReadonlyArray<{ name: string; weight: number }>,
+  ): OwnerTable {
+    const last = kept[table];
+    if (last !== undefined && sameMembers(last.members, wanted)) return last;
+    const departed = last === undefined ? -1 : departure(last.members, wanted);
+    const next = last !== undefined && departed > 0
+      ? last.without(departed)
+      : OwnerTable.build(wanted.map((member) => ({ ...member, column: this.#columns.of(member.name) })));
+    kept[table] = next;
+    return next;
+  }
+}
+
+function inGroup(bitmap: Uint8Array | undefined, bucket: number): boolean {
+  if (bitmap === undefined) return false;
+  const group = bucket >> 6;
+  return (bitmap[group >> 3] & (1 << (group & 7))) !== 0;
+}
+
+/** Whether both lists name the same weights; a member of weight 0 that only one of them names does not count. */
+function sameMembers(
+  members: readonly WeightedMember[],
+  wanted: ReadonlyArray<{ name: string; weight: number }>,
+): boolean {
+  return weightOf(members).size === weightOf(wanted).size &&
+    members[0].name === wanted[0].name && members[0].weight === wanted[0].weight &&
+    wanted.every(({ name, weight }) => (weightOf(members).get(name) ?? 0) === weight);
+}
+
+/** Index in `members` of the one member (never this node, number 0) whose departure makes them `wanted`, or -1. */
+function departure(
+  members: readonly WeightedMember[],
+  wanted: ReadonlyArray<{ name: string; weight: number }>,
+): number {
+  const weights = weightOf(wanted);
+  const gone = members.filter(({ name, weight }) => weight > 0 && !weights.has(name));
+  if (gone.length !== 1) return -1;
+  const index = members.indexOf(gone[0]);
+  return sameMembers(members.filter((_, i) => i !== index), wanted) ? index : -1;
+}
+
+function weightOf(members: ReadonlyArray<{ name: string; weight: number }>): Map<string, number> {
+  return new Map(members.filter(({ weight }) => weight > 0).map(({ name, weight }) => [name, weight]));
+}

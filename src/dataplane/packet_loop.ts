@@ -1,0 +1,155 @@
+/**
+ * The packet thread's loop: ring to pipeline to TUN, until asked to stop. It sweeps the ring until that is empty, then
+ * sleeps in poll(2). What the kernel gives and takes goes through here; the decisions are the pipeline's.
+ */
+import { boottimeMs32 } from "../../ffi/clock.ts";
+import { EventFd } from "../../ffi/eventfd.ts";
+import {
+  FRAME_BYTES_WHOLE_PACKET,
+  PacketSocket,
+  TP2_LEN,
+  TP2_MAC,
+  TP2_SNAPLEN,
+  TP_STATUS_KERNEL,
+  TP_STATUS_USER,
+} from "../../ffi/packet_socket.ts";
+import { POLLIN, PollSet } from "../../ffi/poll.ts";
+import { setTimerSlackNs } from "../../ffi/scheduling.ts";
+import { SockDiag } from "../../ffi/sock_diag.ts";
+import { TunDevice } from "../../ffi/tun.ts";
+import { solicitedNodeMac } from "../wire/ethernet.ts";
+import { addressFromBytes } from "../core/address.ts";
+import { captureFilter } from "./capture_filter.ts";
+import { Pipeline, type PipelinePorts } from "./pipeline.ts";
+import { type DataplanePlan } from "./plan.ts";
+import { EXTRA, SharedClaims, SharedCounters } from "./shared.ts";
+
+/** Longest sleep without a packet: how soon held fragments are given up and ring drops are read. */
+const SLEEP_MS_MAX = 500;
+/** Frames decided between two looks at the stop word, so that a flood cannot keep the thread from ending. */
+const FRAMES_PER_SWEEP = 256;
+
+/** Runs one packet thread; `started` is called once frames are captured. Returns when a stop was requested. */
+export function runPacketLoop(plan: DataplanePlan, started: () => void): void {
+  using socket = openSocket(plan);
+  using tun = TunDevice.adopt(plan.tunDescriptor, plan.tunName);
+  using wake = EventFd.adopt(plan.wakeDescriptor);
+  using diag = SockDiag.open();
+  setTimerSlackNs(1);
+  const claims = new SharedClaims(plan.claims);
+  const counters = new SharedCounters(plan.counters);
+  const pipeline = new Pipeline(socket.ring, plan, kernelPorts(socket, tun, diag));
+  const poll = new PollSet([{ fd: socket.fd, events: POLLIN }, { fd: wake.fd, events: POLLIN }]);
+
+  counters.setRunState(1);
+  started();
+  const ring = new RingReader(socket, pipeline);
+  let statisticsAt = boottimeMs32();
+  while (!claims.stopRequested) {
+    const emptied = ring.sweep(FRAMES_PER_SWEEP);
+    const now32 = boottimeMs32();
+    if (pipeline.fragments.heldCount > 0) pipeline.fragments.expire(now32);
+    counters.slots[EXTRA.fragments_expired] += pipeline.fragments.takeExpired();
+    if (((now32 - statisticsAt) | 0) >= SLEEP_MS_MAX) {
+      statisticsAt = now32;
+      counters.slots[EXTRA.ring_drops] = socket.statistics().drops;
+    }
+    if (!emptied) continue;
+    counters.noteEmptied(now32);
+    counters.slots[EXTRA.sleeps]++;
+    poll.wait(SLEEP_MS_MAX);
+    if (poll.ready(1)) wake.read();
+    // An interface that went down reports itself once; frames come again when it is up.
+    if (poll.ready(0) && (poll.revents(0) & POLLIN) === 0) socket.takeError();
+  }
+  counters.setRunState(2);
+}
+
+/** Reads frames in ring order and gives each back to the kernel once it is decided. */
+class RingReader {
+  readonly #words: Uint32Array;
+  #frame = 0;
+
+  constructor(readonly socket: PacketSocket, readonly pipeline: Pipeline) {
+    this.#words = new Uint32Array(socket.ring.buffer);
+  }
+
+  /** Decides at most `limit` frames. True when the ring is empty. */
+  sweep(limit: number): boolean {
+    const { status, frameStride, frameCount, ring } = this.socket;
+    const words = this.#words;
+    for (let decided = 0; decided < limit; decided++) {
+      const start = this.#frame * frameStride;
+      const word = start >>> 2;
+      if ((Atomics.load(status, word) & TP_STATUS_USER) === 0) return true;
+      const captured = words[word + (TP2_SNAPLEN >> 2)];
+      if (captured < words[word + (TP2_LEN >> 2)]) {
+        this.pipeline.countTruncated();
+      } else {
+        const mac = ring[start + TP2_MAC] | (ring[start + TP2_MAC + 1] << 8);
+        this.pipeline.process(start + mac, captured);
+      }
+      Atomics.store(status, word, TP_STATUS_KERNEL);
+      this.#frame = this.#frame + 1 === frameCount ? 0 : this.#frame + 1;
+    }
+    return false;
+  }
+}
+
+function openSocket(plan: DataplanePlan): PacketSocket {
+  return PacketSocket.open({
+    interfaceIndex: plan.interfaceIndex,
+    frameCount: plan.ringFrames,
+    frameBytes: FRAME_BYTES_WHOLE_PACKET,
+    filter: captureFilter(plan.vips),
+    memberships: plan.vips.flatMap(({ address, mac, macIsMulticast }) => [
+      { kind: macIsMulticast ? "multicast" as const : "unicast" as const, mac },
+      // Solicitations for the virtual IP go to its solicited-node group, which the kernel joins on no interface here.
+      ...(address.length === 16
+        ? [{ kind: "multicast" as const, mac: solicitedNodeMac(addressFromBytes(address)) }]
+        : []),
+    ]),
+  });
+}
+
+/** The pipeline's ports on the real kernel. */
+function kernelPorts(socket: PacketSocket, tun: TunDevice, diag: SockDiag): PipelinePorts {
+  const { ring, baseAddress, frameStride } = socket;
+  // One view for each frame, made when it is first written: a view is quicker for write(2) than an address is.
+  const views: Array<Uint8Array<ArrayBuffer> | undefined> = Array.from({ length: socket.frameCount });
+  const viewStarts = new Int32Array(socket.frameCount);
+  return {
+    injectFromRing(offset, length) {
+      const frame = Math.floor(offset / frameStride);
+      let view = views[frame];
+      if (view === undefined || viewStarts[frame] !== offset) {
+        if (view !== undefined) return tun.writeAt(baseAddress + offset, length) === length;
+        view = views[frame] = ring.subarray(offset, (frame + 1) * frameStride);
+        viewStarts[frame] = offset;
+      }
+      return tun.write(view, length) === length;
+    },
+    injectHeld: (bytes, offset, length) =>
+      tun.write(bytes.subarray(offset, offset + length), length) === length,
+    reply(frame) {
+      try {
+        socket.send(frame);
+      } catch {
+        // A full queue or an interface that is down: the asker asks again, as it would after a lost answer.
+      }
+    },
+    hasConnection: (family, localOffset, localPort, remoteOffset, remotePort) =>
+      diag.hasTcp(
+        family as 4 | 6,
+        address(ring, family, localOffset),
+        localPort,
+        address(ring, family, remoteOffset),
+        remotePort,
+      ),
+    now32: boottimeMs32,
+  };
+}
+
+function address(bytes: Uint8Array, family: number, offset: number): Uint8Array {
+  return bytes.subarray(offset, offset + (family === 4 ? 4 : 16));
+}

@@ -1,0 +1,354 @@
+/**
+ * One captured frame to one verdict, in packet order:
+ *
+ *   frame -> parse -> virtual IP -> service -> bucket -> claim -> lease -> TUN
+ *                  \-> ARP, neighbour solicitation -> answer
+ *
+ * Nothing is allocated for a packet and nothing waits: what the other threads decide is read from shared memory.
+ * The functions below stand in the order in which a packet meets them.
+ */
+import { AFFINITY, FlowHash } from "../ownership/flow_hash.ts";
+import { ARP_FRAME_BYTES, writeArpReply } from "../wire/arp.ts";
+import { ETHERNET_HEADER_BYTES } from "../wire/ethernet.ts";
+import { ND_ADVERTISEMENT_FRAME_BYTES, writeNeighbourAdvertisement } from "../wire/ndp.ts";
+import { PacketKind, PacketView, parseEthernet, PROTOCOL } from "../wire/packet.ts";
+import { TCP_FLAG } from "../wire/tcp.ts";
+import { FRAGMENT_ACCEPT, FRAGMENT_DROP, FragmentTable } from "./fragments.ts";
+import { type DataplanePlan, PRESENCE, ServiceTable, VipTable } from "./plan.ts";
+import { CLAIM, CONTESTED, EXTRA, RETAINED, SharedClaims, SharedCounters } from "./shared.ts";
+import { VERDICT } from "./verdicts.ts";
+
+/** Bytes of struct virtio_net_hdr (linux/virtio_net.h), in front of each frame in the ring and on the TUN. */
+const VIRTIO_HEADER_BYTES = 10;
+const VIRTIO_NEEDS_CSUM = 1;
+const SYN_OR_ACK = TCP_FLAG.syn | TCP_FLAG.ack;
+
+/** What the pipeline needs from the outside: the kernel, or a test. */
+export interface PipelinePorts {
+  /** Writes a virtio header and IP packet to the TUN device, from the ring at `offset`. False when refused. */
+  injectFromRing(offset: number, length: number): boolean;
+  /** The same for a fragment that was held in `FragmentTable.heldBytes`. */
+  injectHeld(bytes: Uint8Array<ArrayBuffer>, offset: number, length: number): boolean;
+  /** Sends an Ethernet frame out of the interface that the request came in on. */
+  reply(frame: Uint8Array): void;
+  /** True when this kernel has the TCP connection, half-open ones included. Offsets are into the ring. */
+  hasConnection(
+    family: number,
+    localOffset: number,
+    localPort: number,
+    remoteOffset: number,
+    remotePort: number,
+  ): boolean;
+  /** Milliseconds since boot as a wrapping Int32; read before every accepted packet. */
+  now32(): number;
+}
+
+/** One packet thread's decisions. */
+export class Pipeline {
+  readonly fragments: FragmentTable = new FragmentTable();
+  readonly #view = new PacketView();
+  readonly #vips: VipTable;
+  readonly #services: ServiceTable;
+  readonly #flowHash: FlowHash;
+  readonly #claims: SharedClaims;
+  readonly #slots: Float64Array;
+  readonly #plan: DataplanePlan;
+  /** Answers to ARP requests and to neighbour solicitations, written over for each. */
+  readonly #arpReply = new Uint8Array(ARP_FRAME_BYTES);
+  readonly #advertisement = new Uint8Array(ND_ADVERTISEMENT_FRAME_BYTES);
+  readonly #acceptUncovered: boolean;
+  readonly #release = (offset: number, length: number) => this.#releaseHeld(offset, length);
+
+  /** `bytes` is the ring (or a test's buffer): every offset below points into it. */
+  constructor(
+    readonly bytes: Uint8Array,
+    plan: DataplanePlan,
+    readonly ports: PipelinePorts,
+  ) {
+    this.#vips = new VipTable(plan.vips);
+    this.#services = new ServiceTable(plan.services, plan.vips.length);
+    this.#flowHash = new FlowHash(plan.flowKey);
+    this.#claims = new SharedClaims(plan.claims);
+    this.#slots = new SharedCounters(plan.counters).slots;
+    this.#plan = plan;
+    this.#acceptUncovered = plan.uncovered === "owner";
+  }
+
+  /** Decides on the frame of `length` bytes at `offset`, acts on it, and counts it once. Returns its verdict. */
+  process(offset: number, length: number): number {
+    const verdict = this.#decide(offset, length);
+    this.#slots[EXTRA.captured]++;
+    this.#slots[verdict]++;
+    return verdict;
+  }
+
+  /** Counts a frame that the ring could not hold whole. */
+  countTruncated(): void {
+    this.#slots[EXTRA.captured]++;
+    this.#slots[VERDICT.truncated]++;
+  }
+
+  #decide(offset: number, length: number): number {
+    const { bytes } = this;
+    const view = this.#view;
+    const kind = parseEthernet(bytes, offset, length, view);
+    switch (kind) {
+      case PacketKind.malformed:
+        return VERDICT.malformed;
+      case PacketKind.other:
+        return VERDICT.foreign;
+      case PacketKind.arpRequest:
+        return this.#answerArp();
+      case PacketKind.ndSolicit:
+        return this.#answerSolicitation();
+      case PacketKind.arpOther:
+        return VERDICT.neighbour_ignored;
+    }
+    const vip = this.#vips.find(view.family, bytes, view.destinationOffset);
+    if (vip < 0) return VERDICT.foreign;
+    if (view.isFragment) return this.#decideFragment(kind, vip, offset);
+    return this.#decideWhole(kind, vip, offset);
+  }
+
+  #decideWhole(kind: number, vip: number, offset: number): number {
+    const view = this.#view;
+    if (kind === PacketKind.tcp) {
+      const service = this.#services.tcp(vip, view.destinationPort);
+      if (service === 0) return this.#decideUncovered(offset);
+      return this.#decideTcp(service, offset);
+    }
+    if (kind === PacketKind.udp) {
+      const service = this.#services.udp(vip, view.destinationPort);
+      if (service === 0) return this.#decideUncovered(offset);
+      const flags = this.#flags(service, view.family, view.sourceOffset, view.sourcePort);
+      return (flags & CLAIM) !== 0 ? this.#accept(offset, VERDICT.accepted) : VERDICT.not_owner;
+    }
+    if (kind === PacketKind.icmpError) return this.#decideIcmpError(vip, offset);
+    if (view.protocol === PROTOCOL.icmp || view.protocol === PROTOCOL.icmpv6) {
+      return this.#decideByClient(offset);
+    }
+    return this.#decideUncovered(offset);
+  }
+
+  /** DESIGN section 6: the claimant takes everything, unless a member's open connections make the bucket contested. */
+  #decideTcp(service: number, offset: number): number {
+    const view = this.#view;
+    const flags = this.#flags(service, view.family, view.sourceOffset, view.sourcePort);
+    if ((flags & (CONTESTED | RETAINED)) === 0) {
+      if ((flags & CLAIM) === 0) return VERDICT.not_owner;
+      if ((view.tcpFlags & SYN_OR_ACK) === TCP_FLAG.syn) return this.#acceptNewFlow(offset);
+      return this.#accept(offset, VERDICT.accepted);
+    }
+    if ((view.tcpFlags & SYN_OR_ACK) === TCP_FLAG.syn) {
+      return (flags & CLAIM) !== 0 ? this.#acceptNewFlow(offset) : VERDICT.not_owner;
+    }
+    const held = this.ports.hasConnection(
+      view.family,
+      view.destinationOffset,
+      view.destinationPort,
+      view.sourceOffset,
+      view.sourcePort,
+    );
+    return held ? this.#accept(offset, VERDICT.accepted_held) : VERDICT.not_held;
+  }
+
+  /** An ICMP error belongs to the flow quoted in it, seen from the client: its destination is the client. */
+  #decideIcmpError(vip: number, offset: number): number {
+    const view = this.#view;
+    if (this.#vips.find(view.quotedFamily, this.bytes, view.quotedSourceOffset) !== vip) {
+      return this.#decideByClient(offset);
+    }
+    const port = view.quotedSourcePort;
+    const service = !view.quotedHasPorts
+      ? PRESENCE
+      : view.quotedProtocol === PROTOCOL.tcp
+      ? this.#services.tcp(vip, port)
+      : view.quotedProtocol === PROTOCOL.udp
+      ? this.#services.udp(vip, port)
+      : PRESENCE;
+    if (service === PRESENCE) return this.#decideByQuotedClient(offset);
+    const flags = this.#flags(
+      service,
+      view.quotedFamily,
+      view.quotedDestinationOffset,
+      view.quotedDestinationPort,
+    );
+    if ((flags & (CONTESTED | RETAINED)) !== 0 && view.quotedProtocol === PROTOCOL.tcp) {
+      const held = this.ports.hasConnection(
+        view.quotedFamily,
+        view.quotedSourceOffset,
+        port,
+        view.quotedDestinationOffset,
+        view.quotedDestinationPort,
+      );
+      return held ? this.#accept(offset, VERDICT.accepted_held) : VERDICT.not_held;
+    }
+    return (flags & CLAIM) !== 0 ? this.#accept(offset, VERDICT.accepted) : VERDICT.not_owner;
+  }
+
+  #decideUncovered(offset: number): number {
+    return this.#acceptUncovered ? this.#decideByClient(offset) : VERDICT.uncovered;
+  }
+
+  /** By the client's address alone: ICMP echo, and what no service covers. */
+  #decideByClient(offset: number): number {
+    return this.#decideByAddress(this.#view.sourceOffset, this.#view.family, offset);
+  }
+
+  #decideByQuotedClient(offset: number): number {
+    return this.#decideByAddress(
+      this.#view.quotedDestinationOffset,
+      this.#view.quotedFamily,
+      offset,
+    );
+  }
+
+  #decideByAddress(addressOffset: number, family: number, offset: number): number {
+    const bucket = this.#flowHash.bucket(AFFINITY.client, this.bytes, addressOffset, family as 4 | 6, 0);
+    return (this.#claims.tables[PRESENCE][bucket] & CLAIM) !== 0
+      ? this.#accept(offset, VERDICT.accepted)
+      : VERDICT.not_owner;
+  }
+
+  /** The first fragment decides like a whole packet; the others follow it, or wait for it. */
+  #decideFragment(kind: number, vip: number, offset: number): number {
+    const view = this.#view;
+    const { fragments, ports } = this;
+    const now32 = ports.now32();
+    const addressBytes = view.family === 4 ? 4 : 16;
+    fragments.select(
+      this.bytes,
+      view.sourceOffset,
+      view.destinationOffset,
+      addressBytes,
+      view.fragmentProtocol,
+      view.fragmentId,
+    );
+    if (view.fragmentOffset === 0) {
+      const verdict = this.#decideWhole(kind, vip, offset);
+      fragments.decide(
+        verdict === VERDICT.accepted || verdict === VERDICT.accepted_held,
+        now32,
+        this.#release,
+      );
+      return verdict;
+    }
+    const decision = fragments.decision(now32);
+    if (decision === FRAGMENT_ACCEPT) return this.#accept(offset, VERDICT.accepted);
+    if (decision === FRAGMENT_DROP) return VERDICT.not_owner;
+    this.#prepareInjection(offset);
+    return fragments.hold(
+        this.bytes,
+        offset + ETHERNET_HEADER_BYTES - VIRTIO_HEADER_BYTES,
+        view.totalLength + VIRTIO_HEADER_BYTES,
+        now32,
+      )
+      ? VERDICT.fragment_held
+      : VERDICT.fragment_dropped;
+  }
+
+  #releaseHeld(offset: number, length: number): void {
+    if (this.ports.injectHeld(this.fragments.heldBytes, offset, length)) {
+      this.#slots[EXTRA.fragments_released]++;
+    }
+  }
+
+  #flags(service: number, family: number, addressOffset: number, port: number): number {
+    const affinity = this.#services.affinity[service] as 0 | 1 | 2;
+    const bucket = this.#flowHash.bucket(affinity, this.bytes, addressOffset, family as 4 | 6, port);
+    return this.#claims.tables[service][bucket];
+  }
+
+  #acceptNewFlow(offset: number): number {
+    const verdict = this.#accept(offset, VERDICT.accepted);
+    if (verdict === VERDICT.accepted) this.#slots[EXTRA.new_flows]++;
+    return verdict;
+  }
+
+  /**
+   * The lease is read against the clock for each packet, after the claim: a node that was paused between the two
+   * finds its lease over and stays silent.
+   */
+  #accept(offset: number, verdict: number): number {
+    if (!this.#claims.leaseHolds(this.ports.now32())) return VERDICT.no_lease;
+    this.#prepareInjection(offset);
+    const packetBytes = this.#view.totalLength; // without Ethernet padding
+    const injected = this.ports.injectFromRing(
+      offset + ETHERNET_HEADER_BYTES - VIRTIO_HEADER_BYTES,
+      packetBytes + VIRTIO_HEADER_BYTES,
+    );
+    if (!injected) return VERDICT.inject_failed;
+    this.#slots[EXTRA.injected_bytes] += packetBytes;
+    return verdict;
+  }
+
+  /**
+   * Moves the virtio header over the end of the Ethernet header, right before the IP packet, so that one write(2)
+   * takes both from the ring. Its offsets count from the IP header there: 14 bytes less (linux/virtio_net.h;
+   * drivers/net/tun.c, tun_get_user).
+   */
+  #prepareInjection(offset: number): void {
+    const { bytes } = this;
+    const from = offset - VIRTIO_HEADER_BYTES;
+    const to = from + ETHERNET_HEADER_BYTES;
+    const flags = bytes[from];
+    const gsoType = bytes[from + 1];
+    bytes[to] = flags;
+    bytes[to + 1] = gsoType;
+    this.#moveLess(from + 2, to + 2, gsoType !== 0);
+    bytes[to + 4] = bytes[from + 4];
+    bytes[to + 5] = bytes[from + 5];
+    this.#moveLess(from + 6, to + 6, (flags & VIRTIO_NEEDS_CSUM) !== 0);
+    bytes[to + 8] = bytes[from + 8];
+    bytes[to + 9] = bytes[from + 9];
+  }
+
+  /** Copies a 16-bit host-order (little-endian on both machines that we run on) offset, less the Ethernet header. */
+  #moveLess(from: number, to: number, counts: boolean): void {
+    const value = this.bytes[from] | (this.bytes[from + 1] << 8);
+    const moved = counts ? value - ETHERNET_HEADER_BYTES : value;
+    this.bytes[to] = moved;
+    this.bytes[to + 1] = moved >>> 8;
+  }
+
+  /** An ARP request is answered by the one node that claims the requester's bucket. */
+  #answerArp(): number {
+    const view = this.#view;
+    const vip = this.#vips.find(4, this.bytes, view.arpTargetIpOffset);
+    if (vip < 0) return VERDICT.foreign;
+    // An announcement (RFC 5227 section 1.1) asks nothing.
+    if (this.#vips.find(4, this.bytes, view.arpSenderIpOffset) === vip) return VERDICT.neighbour_ignored;
+    const verdict = this.#mayAnswer(view.arpSenderIpOffset, 4);
+    if (verdict !== VERDICT.neighbour_answered) return verdict;
+    const { interfaceMac, vips } = this.#plan;
+    writeArpReply(this.#arpReply, this.bytes, view, interfaceMac, vips[vip].mac);
+    this.ports.reply(this.#arpReply);
+    return verdict;
+  }
+
+  /** The same for a neighbour solicitation. Duplicate address detection is answered too: the address is taken. */
+  #answerSolicitation(): number {
+    const view = this.#view;
+    const vip = this.#vips.find(6, this.bytes, view.ndTargetOffset);
+    if (vip < 0) return VERDICT.foreign;
+    const verdict = this.#mayAnswer(view.sourceOffset, 6);
+    if (verdict !== VERDICT.neighbour_answered) return verdict;
+    const { interfaceMac, vips } = this.#plan;
+    const written = writeNeighbourAdvertisement(
+      this.#advertisement,
+      this.bytes,
+      view,
+      interfaceMac,
+      vips[vip].mac,
+    );
+    if (written === 0) return VERDICT.neighbour_ignored;
+    this.ports.reply(this.#advertisement);
+    return verdict;
+  }
+
+  #mayAnswer(askerOffset: number, family: 4 | 6): number {
+    const bucket = this.#flowHash.bucket(AFFINITY.client, this.bytes, askerOffset, family, 0);
+    if ((this.#claims.tables[PRESENCE][bucket] & CLAIM) === 0) return VERDICT.neighbour_not_owner;
+    return this.#claims.leaseHolds(this.ports.now32()) ? VERDICT.neighbour_answered : VERDICT.no_lease;
+  }
+}

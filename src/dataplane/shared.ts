@@ -1,0 +1,138 @@
+/**
+ * What the threads of one daemon share: claims and lease (written by the membership thread, read by the packet
+ * threads for every packet) and each packet thread's counters (written by it, read by the control thread).
+ *
+ * Nothing here is locked. Claims are single bytes, each true for itself: no invariant spans two of them, so a
+ * reader that meets a half-published change meets some buckets before and some after it, which is also what two
+ * packets a microsecond apart would meet. The order that matters (release before it is announced, contested
+ * before claimed) is kept by the writer.
+ */
+import { BUCKETS } from "../core/limits.ts";
+import { VERDICTS } from "./verdicts.ts";
+
+/** This node answers new flows of the bucket. */
+export const CLAIM = 1;
+/** A live member retains connections of the bucket: packets of open connections need a look at the kernel. */
+export const CONTESTED = 2;
+/** Not this node's bucket any more, but its kernel may still have connections of it. */
+export const RETAINED = 4;
+
+/** Word of the control block: claims hold until this moment (ms since boot, wrapping Int32). */
+const LEASE_DEADLINE = 0;
+/** Word of the control block: one when the packet threads are to end. */
+const STOP = 1;
+const CONTROL_BYTES = 64;
+
+/** Claims and lease of one daemon, over memory that its threads share. */
+export class SharedClaims {
+  readonly tables: readonly Uint8Array[];
+  readonly #control: Int32Array;
+
+  constructor(readonly buffer: SharedArrayBuffer) {
+    this.#control = new Int32Array(buffer, 0, CONTROL_BYTES / 4);
+    const count = (buffer.byteLength - CONTROL_BYTES) / BUCKETS;
+    this.tables = Array.from(
+      { length: count },
+      (_, table) => new Uint8Array(buffer, CONTROL_BYTES + table * BUCKETS, BUCKETS),
+    );
+  }
+
+  /** `tableCount` counts table 0 (presence) and one table for each service. The lease starts run out. */
+  static create(tableCount: number, now32: number): SharedClaims {
+    const claims = new SharedClaims(new SharedArrayBuffer(CONTROL_BYTES + tableCount * BUCKETS));
+    claims.silence(now32);
+    return claims;
+  }
+
+  /** Claims hold until `deadline32` (ms since boot as a wrapping Int32). */
+  renewLease(deadline32: number): void {
+    Atomics.store(this.#control, LEASE_DEADLINE, deadline32);
+  }
+
+  /** Ends the lease at once: from here on the packet threads accept nothing. */
+  silence(now32: number): void {
+    Atomics.store(this.#control, LEASE_DEADLINE, (now32 - 1) | 0);
+  }
+
+  /** True while claims hold. The difference wraps with the clock: right as long as a lease is under 24 days. */
+  leaseHolds(now32: number): boolean {
+    return ((Atomics.load(this.#control, LEASE_DEADLINE) - now32) | 0) > 0;
+  }
+
+  requestStop(): void {
+    Atomics.store(this.#control, STOP, 1);
+  }
+
+  get stopRequested(): boolean {
+    return Atomics.load(this.#control, STOP) === 1;
+  }
+}
+
+/** Counters beside the verdicts, in the order of their slots. */
+export const EXTRA_COUNTERS = [
+  /** Frames taken from the ring; equals the sum of the verdicts. */
+  "captured",
+  /** Bytes of the frames written to the TUN device. */
+  "injected_bytes",
+  /** SYNs accepted for buckets that this node claims: new TCP flows. */
+  "new_flows",
+  /** Held fragments that were written to the TUN device after their first fragment came. */
+  "fragments_released",
+  /** Held fragments given up: their first fragment was not ours or never came. */
+  "fragments_expired",
+  /** Times the packet thread went to sleep in poll(2). */
+  "sleeps",
+  /** Frames the kernel dropped because the ring was full. */
+  "ring_drops",
+] as const;
+export type ExtraCounter = (typeof EXTRA_COUNTERS)[number];
+
+const COUNTER_SLOTS = VERDICTS.length + EXTRA_COUNTERS.length;
+/** Word of the state block: when the ring was last seen empty (ms since boot, wrapping Int32). */
+const EMPTIED_AT = 0;
+/** Word of the state block: one once the packet thread runs, two once it has ended. */
+const RUN_STATE = 1;
+const STATE_BYTES = 64;
+
+/** Counters and progress of one packet thread. One writer; readers on other threads see each number whole. */
+export class SharedCounters {
+  readonly slots: Float64Array;
+  readonly #state: Int32Array;
+
+  constructor(readonly buffer: SharedArrayBuffer) {
+    this.#state = new Int32Array(buffer, 0, STATE_BYTES / 4);
+    this.slots = new Float64Array(buffer, STATE_BYTES, COUNTER_SLOTS);
+  }
+
+  static create(): SharedCounters {
+    return new SharedCounters(new SharedArrayBuffer(STATE_BYTES + COUNTER_SLOTS * 8));
+  }
+
+  /** The counters by name, for the admin endpoint. */
+  read(): Record<string, number> {
+    const names = [...VERDICTS, ...EXTRA_COUNTERS];
+    return Object.fromEntries(names.map((name, slot) => [name, this.slots[slot]]));
+  }
+
+  noteEmptied(now32: number): void {
+    Atomics.store(this.#state, EMPTIED_AT, now32);
+  }
+
+  /** When the ring was last empty: whatever was captured before has been decided. */
+  get emptiedAt(): number {
+    return Atomics.load(this.#state, EMPTIED_AT);
+  }
+
+  setRunState(state: 1 | 2): void {
+    Atomics.store(this.#state, RUN_STATE, state);
+  }
+
+  get runState(): number {
+    return Atomics.load(this.#state, RUN_STATE);
+  }
+}
+
+/** Slot of a counter beside the verdicts. */
+export const EXTRA = Object.fromEntries(
+  EXTRA_COUNTERS.map((name, index) => [name, VERDICTS.length + index]),
+) as Record<ExtraCounter, number>;

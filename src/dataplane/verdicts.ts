@@ -1,0 +1,44 @@
+/**
+ * The closed list of what can happen to a captured frame. Every frame ends in exactly one verdict, so
+ * `captured == sum of all verdicts` holds at any moment between two frames; a test and the metrics rely on it.
+ */
+export const VERDICTS = [
+  /** This node claims the bucket: written to the TUN device. */
+  "accepted",
+  /** The bucket is contested, and this node's kernel has the connection: written to the TUN device. */
+  "accepted_held",
+  /** Another node claims the bucket. */
+  "not_owner",
+  /** The bucket is contested, and this node's kernel has no such connection. */
+  "not_held",
+  /** This node would accept it, but its lease has run out: it is silent. */
+  "no_lease",
+  /** No service covers the port or protocol, and `uncovered: drop` holds. */
+  "uncovered",
+  /** Broken or inconsistent headers. */
+  "malformed",
+  /** Longer than a ring frame, so not whole. */
+  "truncated",
+  /** Neither for a virtual IP nor a question about one (a VLAN-tagged frame, another protocol). */
+  "foreign",
+  /** An ARP request or neighbour solicitation that this node answered. */
+  "neighbour_answered",
+  /** An ARP request or neighbour solicitation that another node answers. */
+  "neighbour_not_owner",
+  /** ARP or neighbour discovery that asks nothing (a reply, duplicate address detection). */
+  "neighbour_ignored",
+  /** A later fragment that came before its first: copied aside until the first decides. */
+  "fragment_held",
+  /** A later fragment whose first was not seen, with no room left to hold it. */
+  "fragment_dropped",
+  /** Accepted, but the TUN device took it not. */
+  "inject_failed",
+] as const;
+
+export type Verdict = (typeof VERDICTS)[number];
+
+/** Index of each verdict in the counter array. */
+export const VERDICT = Object.fromEntries(VERDICTS.map((name, index) => [name, index])) as Record<
+  Verdict,
+  number
+>;

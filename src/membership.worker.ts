@@ -1,0 +1,279 @@
+/**
+ * The membership thread, put together: heartbeat sockets in and out, the state machine of `membership/` between,
+ * claims and lease straight into shared memory. It sleeps in poll(2), and nothing that the control thread does
+ * (garbage collection, admin requests) delays it.
+ */
+import { boottimeMs, realtimeMs } from "../ffi/clock.ts";
+import { EventFd } from "../ffi/eventfd.ts";
+import { POLLIN, PollSet } from "../ffi/poll.ts";
+import { lockMemory, setRealtimePriority, setTimerSlackNs } from "../ffi/scheduling.ts";
+import { UdpSocket } from "../ffi/udp_socket.ts";
+import { addressFromBytes } from "./core/address.ts";
+import { ClaimsPublisher } from "./dataplane/claims_publisher.ts";
+import { SharedClaims } from "./dataplane/shared.ts";
+import { Membership } from "./membership/membership.ts";
+import { ReplayWindow } from "./membership/replay.ts";
+import { type Effect } from "./membership/types.ts";
+import { SipHasher } from "./ownership/siphash.ts";
+import {
+  type FromMembership,
+  type HeartbeatTotals,
+  type MembershipPlan,
+  type ToMembership,
+} from "./thread_messages.ts";
+import { HeartbeatCodec, REJECT_REASONS, type RejectReason } from "./wire/heartbeat.ts";
+
+/**
+ * Datagrams read between two looks at the clock. A flood is worked off in slices, so that heartbeats leave on time
+ * however many forgeries wait.
+ */
+const BATCHES_PER_TURN = 8;
+/** How often the control thread gets fresh totals. */
+const COUNTERS_INTERVAL_MS = 1_000;
+/** Above ordinary threads, below what an administrator may run at the top. */
+const REALTIME_PRIORITY = 10;
+
+const post = (message: FromMembership) => self.postMessage(message);
+
+class MembershipThread {
+  readonly #plan: MembershipPlan;
+  readonly #codec: HeartbeatCodec;
+  readonly #replay = new ReplayWindow();
+  readonly #membership: Membership;
+  readonly #publisher: ClaimsPublisher;
+  readonly #claims: SharedClaims;
+  readonly #wake: EventFd;
+  readonly #sockets: Array<{ socket: UdpSocket; targets: Uint8Array[] }>;
+  readonly #inbox: ToMembership[] = [];
+  #messagesSeen = 0;
+  #messagesSignalled = 0;
+  #finished = false;
+  #refused = Object.fromEntries(REJECT_REASONS.map((reason) => [reason, 0])) as Record<RejectReason, number>;
+  #totals = { sent: 0, sendErrors: 0, received: 0 };
+  #latenessMsMax = 0;
+  #countersDueMs = 0;
+
+  constructor(plan: MembershipPlan) {
+    this.#plan = plan;
+    this.#codec = new HeartbeatCodec({
+      farmTag: plan.keys.farmTag,
+      heartbeatKey: plan.keys.heartbeatKey,
+      headerHash: new SipHasher(plan.keys.headerKey),
+    });
+    this.#claims = new SharedClaims(plan.claims);
+    this.#publisher = new ClaimsPublisher(plan.keys.rendezvousKey, this.#claims, plan.tables);
+    this.#publisher.prepare(plan.name);
+    this.#wake = EventFd.adopt(plan.wakeDescriptor);
+    this.#sockets = openSockets(plan);
+    this.#membership = new Membership({
+      name: plan.name,
+      incarnation: plan.incarnation,
+      intervalMs: plan.intervalMs,
+      weights: plan.weights,
+      draining: plan.draining,
+      servicesDigest: plan.servicesDigest,
+      nowMs: boottimeMs(),
+    });
+  }
+
+  /** A message of the control thread arrived; `run` carries it out when its signal has been read too. */
+  deliver(message: ToMembership): void {
+    this.#messagesSeen++;
+    this.#inbox.push(message);
+  }
+
+  async run(): Promise<void> {
+    setTimerSlackNs(1);
+    lockMemory();
+    setRealtimePriority(REALTIME_PRIORITY);
+    const poll = new PollSet([
+      { fd: this.#wake.fd, events: POLLIN },
+      ...this.#sockets.map(({ socket }) => ({ fd: socket.fd, events: POLLIN })),
+    ]);
+    post({ kind: "ready" });
+    let backlog = false;
+    while (!this.#finished) {
+      this.#carryOut();
+      const dueMs = this.#membership.nextTickMs();
+      poll.wait(backlog ? 0 : Math.max(0, dueMs - boottimeMs()));
+      this.#latenessMsMax = Math.max(this.#latenessMsMax, boottimeMs() - dueMs);
+      backlog = this.#receive();
+      await this.#takeMessages();
+      this.#membership.tick(boottimeMs(), realtimeMs());
+      this.#carryOut();
+      this.#reportCounters();
+    }
+    for (const { socket } of this.#sockets) socket.close();
+    post({ kind: "finished" });
+  }
+
+  /** Reads what waits on the sockets, at most a slice of it. True when there may be more. */
+  #receive(): boolean {
+    let more = false;
+    for (const { socket } of this.#sockets) {
+      for (let batch = 0; batch < BATCHES_PER_TURN; batch++) {
+        const count = socket.receiveBatch();
+        for (let i = 0; i < count; i++) this.#receiveOne(socket, i);
+        if (count === 0) break;
+        if (batch === BATCHES_PER_TURN - 1) more = true;
+      }
+    }
+    return more;
+  }
+
+  #receiveOne(socket: UdpSocket, index: number): void {
+    const message = this.#codec.decode(socket.message(index), this.#replay);
+    if (typeof message === "string") {
+      this.#refused[message]++;
+      return;
+    }
+    this.#totals.received++;
+    this.#replay.accept(this.#codec, message);
+    const from = addressFromBytes(socket.sourceAddress(index).slice()).text;
+    this.#membership.receive(message, boottimeMs(), realtimeMs(), from);
+    this.#carryOut();
+  }
+
+  /** Lets the messages arrive that were signalled: they come by the event loop, which poll(2) keeps from turning. */
+  async #takeMessages(): Promise<void> {
+    this.#messagesSignalled += this.#wake.read();
+    while (this.#messagesSeen < this.#messagesSignalled) await new Promise((turn) => setTimeout(turn, 0));
+    for (const message of this.#inbox.splice(0)) this.#obey(message);
+  }
+
+  #obey(message: ToMembership): void {
+    const membership = this.#membership;
+    const nowMs = boottimeMs();
+    switch (message.kind) {
+      case "settings":
+        return membership.setSettings(message.weights, { draining: message.draining }, nowMs);
+      case "order":
+        return membership.issueOrder(message.order, nowMs);
+      case "answer":
+        return membership.answerOrder(message.id, message.code, message.text, nowMs);
+      case "connections":
+        return this.#prune(message.lossCount, message.held);
+      case "leave":
+        return membership.leave(nowMs);
+      case "goodbye":
+        return membership.goodbye(nowMs);
+    }
+  }
+
+  /** Carries out, in order, what the state machine wants done. */
+  #carryOut(): void {
+    for (let effects; (effects = this.#membership.takeEffects()).length > 0;) {
+      for (const effect of effects) this.#carryOutOne(effect);
+    }
+  }
+
+  #carryOutOne(effect: Effect): void {
+    const membership = this.#membership;
+    switch (effect.kind) {
+      case "claims": {
+        const lost = this.#publisher.publish(
+          membership.basis(),
+          (table) => membership.retainedByOthers(table),
+        );
+        this.#announceRetained(lost);
+        if (lost.length > 0) post({ kind: "lost", lossCount: this.#publisher.lossCount });
+        return;
+      }
+      case "lease":
+        if (effect.deadlineMs === 0) this.#claims.silence(boottimeMs() | 0);
+        else this.#claims.renewLease(effect.deadlineMs | 0);
+        return;
+      case "send":
+        return this.#send();
+      case "retained":
+        return this.#publisher.publishContested((table) => membership.retainedByOthers(table));
+      case "event":
+        return post({ kind: "event", event: effect.event });
+      case "view":
+        return post({ kind: "view", members: membership.view(boottimeMs()), basis: membership.basis() });
+      case "order":
+        return post({ kind: "order", order: effect.order });
+      case "orderResult":
+        return post(effect);
+      case "handedOver":
+        return post({ kind: "handedOver" });
+      case "finished":
+        this.#finished = true;
+        return;
+    }
+  }
+
+  #send(): void {
+    const startedMs = boottimeMs();
+    const bytes = this.#codec.encode(this.#membership.heartbeat(startedMs, realtimeMs()));
+    let sent = false;
+    for (const { socket, targets } of this.#sockets) {
+      for (const target of targets) {
+        if (socket.sendTo(bytes, target, this.#plan.port)) sent = true;
+        else this.#totals.sendErrors++;
+      }
+    }
+    this.#totals.sent++;
+    this.#membership.sent(sent, startedMs);
+  }
+
+  #announceRetained(tables: readonly number[]): void {
+    const nowMs = boottimeMs();
+    for (const table of tables) {
+      this.#membership.setRetained(table, this.#publisher.retainedGroups(table), nowMs);
+    }
+  }
+
+  #prune(lossCount: number, held: ReadonlyArray<{ table: number; buckets: Uint8Array }>): void {
+    const pruned = held.filter(({ table, buckets }) => this.#publisher.prune(table, buckets, lossCount));
+    this.#announceRetained(pruned.map(({ table }) => table));
+    // Not pruned: buckets were lost meanwhile, and "lost" has asked for another look already.
+    if (pruned.length > 0) post({ kind: "retained", groups: this.#retainedGroupCount() });
+  }
+
+  #retainedGroupCount(): number {
+    let groups = 0;
+    for (let table = 0; table < this.#plan.tables.length; table++) {
+      for (const byte of this.#publisher.retainedGroups(table) ?? []) {
+        for (let bits = byte; bits !== 0; bits &= bits - 1) groups++;
+      }
+    }
+    return groups;
+  }
+
+  #reportCounters(): void {
+    const nowMs = boottimeMs();
+    if (nowMs < this.#countersDueMs) return;
+    this.#countersDueMs = nowMs + COUNTERS_INTERVAL_MS;
+    const counters: HeartbeatTotals = {
+      ...this.#totals,
+      refused: { ...this.#refused },
+      membership: { ...this.#membership.counters },
+      latenessMsMax: this.#latenessMsMax,
+    };
+    this.#latenessMsMax = 0;
+    post({ kind: "counters", counters });
+  }
+}
+
+/** One socket for each network: to its multicast group, or to the peers of its address family. */
+function openSockets(plan: MembershipPlan): Array<{ socket: UdpSocket; targets: Uint8Array[] }> {
+  return plan.networks.flatMap(({ interfaceName, interfaceIndex, group }) => {
+    const where = { interfaceName, interfaceIndex, port: plan.port };
+    if (plan.peers.length === 0) {
+      return [{ socket: UdpSocket.openMulticast({ ...where, group }), targets: [group] }];
+    }
+    const targets = plan.peers.filter((peer) => peer.length === group.length);
+    const localAddress = new Uint8Array(group.length);
+    return targets.length === 0
+      ? []
+      : [{ socket: UdpSocket.openUnicast({ ...where, localAddress }), targets }];
+  });
+}
+
+let thread: MembershipThread | undefined;
+self.onmessage = ({ data }: MessageEvent<ToMembership>) => {
+  if (data.kind !== "start") return thread?.deliver(data);
+  thread = new MembershipThread(data.plan);
+  thread.run();
+};

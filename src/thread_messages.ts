@@ -1,0 +1,74 @@
+/**
+ * What the control thread and its workers say to each other. Plain data; big and frequent things go through shared
+ * memory instead. A message to a worker is followed by one signal on its eventfd: a worker sleeps in poll(2).
+ */
+import { type FarmEventInit } from "./core/events.ts";
+import { type FarmKeys } from "./core/keys.ts";
+import { type DataplanePlan } from "./dataplane/plan.ts";
+import { type PublishedTable } from "./dataplane/claims_publisher.ts";
+import { type ClaimsBasis, type MembershipCounters, type MemberView } from "./membership/types.ts";
+import { type Answer, type Order, type RejectReason } from "./wire/heartbeat.ts";
+
+/** One network on which heartbeats go. */
+export interface HeartbeatNetwork {
+  interfaceName: string;
+  interfaceIndex: number;
+  /** Multicast group, 4 or 16 bytes; its length also says which peers are sent to from here. */
+  group: Uint8Array;
+}
+
+/** Everything the membership thread starts from. */
+export interface MembershipPlan {
+  name: string;
+  incarnation: number;
+  intervalMs: number;
+  weights: number[];
+  draining: boolean;
+  servicesDigest: number;
+  port: number;
+  networks: HeartbeatNetwork[];
+  /** Unicast addresses, 4 or 16 bytes, where multicast is not to be had. */
+  peers: Uint8Array[];
+  keys: FarmKeys;
+  wakeDescriptor: number;
+  tables: PublishedTable[];
+  claims: SharedArrayBuffer;
+}
+
+export type ToMembership =
+  | { kind: "start"; plan: MembershipPlan }
+  | { kind: "settings"; weights: number[]; draining: boolean }
+  | { kind: "order"; order: Order }
+  | { kind: "answer"; id: string; code: Answer["code"]; text: string }
+  /** What the kernel holds, for each table with retained buckets: one bit for each bucket. */
+  | { kind: "connections"; lossCount: number; held: Array<{ table: number; buckets: Uint8Array }> }
+  | { kind: "leave" }
+  | { kind: "goodbye" };
+
+export type FromMembership =
+  | { kind: "ready" }
+  | { kind: "view"; members: MemberView[]; basis: ClaimsBasis }
+  | { kind: "event"; event: FarmEventInit }
+  | { kind: "order"; order: Order }
+  | { kind: "orderResult"; id: string; target: string; code: Answer["code"] | "unanswered"; text: string }
+  /** Buckets were lost whose connections the kernel may still have. */
+  | { kind: "lost"; lossCount: number }
+  /** Number of groups that are still retained, all tables together. */
+  | { kind: "retained"; groups: number }
+  | { kind: "counters"; counters: HeartbeatTotals }
+  | { kind: "handedOver" }
+  | { kind: "finished" };
+
+/** Totals of the membership thread since its start. */
+export interface HeartbeatTotals {
+  sent: number;
+  sendErrors: number;
+  received: number;
+  refused: Record<RejectReason, number>;
+  membership: MembershipCounters;
+  /** Largest lateness of a tick in the last second, in ms. */
+  latenessMsMax: number;
+}
+
+export type ToDataplane = { kind: "start"; plan: DataplanePlan };
+export type FromDataplane = { kind: "ready" } | { kind: "ended" };
