@@ -227,15 +227,14 @@ export class Membership {
   }
 
   /**
-   * A heartbeat of `name` was refused because an older incarnation had sent it. If the node is not heard otherwise,
-   * it may have restarted with a clock that went back: the next heartbeats tell it which incarnation to exceed.
+   * A heartbeat of this sender was refused because an older incarnation than this one had sent it. If the node is not
+   * heard otherwise, it may have restarted with a clock that went back: the next heartbeats tell it which to exceed.
    */
-  staleHeard(name: string, nowMs: number): void {
-    const dead = this.#dead.get(name);
-    if (dead === undefined || this.members.has(name) || this.#remembered.has(name)) return;
-    if (this.#remembered.size >= MEMBERS_MAX) return;
-    this.#remembered.set(name, {
-      incarnation: dead.member.incarnation,
+  staleHeard(sender: { readonly name: string; readonly incarnation: number }, nowMs: number): void {
+    if (this.members.has(sender.name) || sender.name === this.name) return;
+    if (this.#remembered.size >= MEMBERS_MAX && !this.#remembered.has(sender.name)) return;
+    this.#remembered.set(sender.name, {
+      incarnation: sender.incarnation,
       untilMs: nowMs + timing.REPLACE_INTERVALS * this.intervalMs,
     });
   }
@@ -358,16 +357,17 @@ export class Membership {
   // ------------------------------------------------------------------------------------------- the rules
   // Protected, so that the simulator can break one at a time and prove that it would notice.
 
-  /** Rule 1: members that have not yet listed this node's current settings. */
-  protected unlisted(): Member[] {
+  /** Rule 1: members that have not yet listed this node's current settings, and may claim by older ones. */
+  protected unlisted(nowMs: number): Member[] {
     const { incarnation, version } = this.own;
     return [...this.members.values()].filter((member) => {
-      if (!member.confirmed) return false;
       const listing = member.listing;
       const lists = listing?.incarnation === incarnation && listing.status !== "remembered";
       if (lists && listing.settingsVersion === version) return false;
-      // A member that does not hear us and binds nobody claims nothing; it hears our settings before it may.
-      return member.binding || (lists && listing.status === "heard");
+      // Whoever binds may claim, from the moment that we list it, with the settings that came with our list:
+      // so it counts even before it has answered. Whoever binds nobody claims nothing, and before it may it hears
+      // from us again, which tells it our settings as they are then.
+      return member.binding ? !this.#isRecording(member, nowMs) : lists && listing.status === "heard";
     });
   }
 
@@ -621,7 +621,7 @@ export class Membership {
     if (own.state === "up" || own.state === "draining") this.#judgeSilence(nowMs);
     if (own.state === "up" || own.state === "draining") {
       // Rule 1: one change of one's own under way at a time; what is wanted meanwhile is taken together.
-      if (this.unlisted().length === 0) {
+      if (this.unlisted(nowMs).length === 0) {
         if (own.previous !== undefined) {
           own.previous = undefined;
           this.#claimsDirty = true;
@@ -632,7 +632,7 @@ export class Membership {
     }
     if (own.state === "leaving" && !this.#handedOver) {
       const waitedMs = nowMs - this.#leavingSinceMs;
-      if (this.unlisted().length === 0 || waitedMs >= timing.HAND_OVER_INTERVALS * this.intervalMs) {
+      if (this.unlisted(nowMs).length === 0 || waitedMs >= timing.HAND_OVER_INTERVALS * this.intervalMs) {
         this.#handedOver = true;
         this.#effects.push({ kind: "handedOver" });
       }
@@ -644,7 +644,7 @@ export class Membership {
     const before = this.own.state;
     this.own.applyWanted();
     // Nobody has to acknowledge: the change is done with.
-    if (this.unlisted().length === 0) this.own.previous = undefined;
+    if (this.unlisted(nowMs).length === 0) this.own.previous = undefined;
     this.#claimsDirty = true;
     this.#viewDirty = true;
     this.#urgent = true;

@@ -53,14 +53,14 @@ export class ReplayWindow implements ReplayGuard {
   }
 
   /**
-   * Whose heartbeat this is, and whether it comes from an older incarnation than the last accepted one. Of a
-   * message refused as `replayed`: its header check was right, so the identity and the incarnation are.
+   * If this message, refused as `replayed`, comes from an older incarnation than the last accepted one: who sent it
+   * and that later incarnation. Its header check was right, so its identity and incarnation are real.
    */
-  staleSender(bytes: Uint8Array): string | undefined {
+  staleSender(bytes: Uint8Array): { readonly name: string; readonly incarnation: number } | undefined {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const sender = this.#senders.get(`${view.getInt32(24)}:${view.getInt32(28)}`);
     if (sender === undefined) return undefined;
     const incarnation = view.getUint16(10) * 2 ** 32 + view.getUint32(12);
-    return incarnation < sender.incarnation ? sender.name : undefined;
+    return incarnation < sender.incarnation ? sender : undefined;
   }
 }

@@ -385,7 +385,10 @@ export class World {
     const last = to.lastAccepted.get(message.sender);
     if (last !== undefined) {
       if (message.incarnation < last.incarnation) {
-        to.membership?.staleHeard(message.sender, to.localMs(this.nowMs));
+        to.membership?.staleHeard(
+          { name: message.sender, incarnation: last.incarnation },
+          to.localMs(this.nowMs),
+        );
         return false;
       }
       if (message.incarnation === last.incarnation && message.sequence <= last.sequence) return false;
