@@ -48,6 +48,7 @@ class MembershipThread {
   #messagesSeen = 0;
   #messagesSignalled = 0;
   #finished = false;
+  #unprepared: readonly string[] = [];
   #refused = Object.fromEntries(REJECT_REASONS.map((reason) => [reason, 0])) as Record<RejectReason, number>;
   #totals = { sent: 0, sendErrors: 0, received: 0 };
   #latenessMsMax = 0;
@@ -62,7 +63,8 @@ class MembershipThread {
     });
     this.#claims = new SharedClaims(plan.claims);
     this.#publisher = new ClaimsPublisher(plan.keys.rendezvousKey, this.#claims, plan.tables);
-    this.#publisher.prepare(plan.name);
+    // Compiled and cached before the first heartbeat, not in the middle of the first change.
+    this.#publisher.warmUp(plan.name);
     this.#wake = EventFd.adopt(plan.wakeDescriptor);
     this.#sockets = openSockets(plan);
     this.#membership = new Membership({
@@ -98,6 +100,7 @@ class MembershipThread {
       poll.wait(backlog ? 0 : Math.max(0, dueMs - boottimeMs()));
       this.#latenessMsMax = Math.max(this.#latenessMsMax, boottimeMs() - dueMs);
       backlog = this.#receive();
+      this.#prepareOne();
       await this.#takeMessages();
       this.#membership.tick(boottimeMs(), realtimeMs());
       this.#carryOut();
@@ -189,8 +192,11 @@ class MembershipThread {
         return this.#publisher.publishContested((table) => membership.retainedByOthers(table));
       case "event":
         return post({ kind: "event", event: effect.event });
-      case "view":
-        return post({ kind: "view", members: membership.view(boottimeMs()), basis: membership.basis() });
+      case "view": {
+        const members = membership.view(boottimeMs());
+        this.#unprepared = members.map(({ name }) => name);
+        return post({ kind: "view", members, basis: membership.basis() });
+      }
       case "order":
         return post({ kind: "order", order: effect.order });
       case "orderResult":
@@ -201,6 +207,13 @@ class MembershipThread {
         this.#finished = true;
         return;
     }
+  }
+
+  /** One column a turn: a joiner's is ready when it gets a share, and no turn takes long. */
+  #prepareOne(): void {
+    const name = this.#unprepared.find((each) => !this.#publisher.prepared(each));
+    if (name === undefined) this.#unprepared = [];
+    else this.#publisher.prepare(name);
   }
 
   #send(): void {

@@ -22,9 +22,8 @@ export interface PublishedTable {
 
 export class ClaimsPublisher {
   readonly #columns: Columns;
-  /** The last table built for each service, and for the own previous weights. */
+  /** The last table in use for each service. */
   readonly #current: Array<OwnerTable | undefined>;
-  readonly #previous: Array<OwnerTable | undefined>;
   /** Raised with each loss of buckets, so that an older look at the kernel is not taken for a newer one. */
   #lossCount = 0;
 
@@ -35,7 +34,6 @@ export class ClaimsPublisher {
   ) {
     this.#columns = new Columns(rendezvousKey);
     this.#current = tables.map(() => undefined);
-    this.#previous = tables.map(() => undefined);
   }
 
   /** How often buckets with possible connections were lost so far. */
@@ -46,6 +44,18 @@ export class ClaimsPublisher {
   /** Computes the column of a member ahead of need: 65,536 hashes that no takeover should have to wait for. */
   prepare(name: string): void {
     this.#columns.of(name);
+  }
+
+  /** Whether the column of this member is there already. */
+  prepared(name: string): boolean {
+    return this.#columns.has(name);
+  }
+
+  /** Runs every computation of a view change once, so that the first real one finds compiled code. */
+  warmUp(ownName: string): void {
+    const others = [`${ownName}.1`, `${ownName}.2`];
+    const built = OwnerTable.build(this.#weighted([ownName, ...others].map((name) => ({ name, weight: 1 }))));
+    built.without(1);
   }
 
   /**
@@ -60,12 +70,16 @@ export class ClaimsPublisher {
 
   #publishTable(table: number, basis: ClaimsBasis, contested: Uint8Array | undefined): boolean {
     const others = basis.members.map(({ name, weights }) => ({ name, weight: weights[table] ?? 0 }));
-    const own = { name: basis.ownName, weight: basis.ownWeights[table] ?? 0 };
-    const current = this.#build(this.#current, table, [own, ...others]);
-    const previous = basis.ownPreviousWeights === undefined ? undefined : this.#build(this.#previous, table, [
-      { name: basis.ownName, weight: basis.ownPreviousWeights[table] ?? 0 },
-      ...others,
-    ]);
+    const weight = basis.ownWeights[table] ?? 0;
+    const previousWeight = basis.ownPreviousWeights?.[table] ?? weight;
+    // Who claims nothing needs no table: a joiner, a node that drains or leaves.
+    const claimsAny = weight > 0 && previousWeight > 0;
+    const owner = claimsAny
+      ? this.#build(table, [{ name: basis.ownName, weight }, ...others]).owner
+      : undefined;
+    const previousOwner = claimsAny && previousWeight !== weight
+      ? OwnerTable.build(this.#weighted([{ name: basis.ownName, weight: previousWeight }, ...others])).owner
+      : owner;
     const bytes = this.claims.tables[table];
     const keeps = this.tables[table].keepsConnections;
     let lost = false;
@@ -73,7 +87,7 @@ export class ClaimsPublisher {
       const before = bytes[bucket];
       let flags = 0;
       // Member 0 of both tables is this node.
-      if (current.owner[bucket] === 0 && (previous === undefined || previous.owner[bucket] === 0)) {
+      if (owner !== undefined && owner[bucket] === 0 && previousOwner![bucket] === 0) {
         flags = CLAIM;
       } else if (keeps && (before & CLAIM) !== 0) {
         flags = RETAINED;
@@ -128,22 +142,25 @@ export class ClaimsPublisher {
     return groups;
   }
 
-  /** The table for these members: the last one if nothing changed, else from runners-up or built anew. */
-  #build(
-    kept: Array<OwnerTable | undefined>,
-    table: number,
-    wanted: ReadonlyArray<{ name: string; weight: number }>,
-  ): OwnerTable {
-    const last = kept[table];
-    if (last !== undefined && sameMembers(last.members, wanted)) return last;
+  /** The table for these members: one that is there already, else from runners-up, else built anew. */
+  #build(table: number, wanted: Members): OwnerTable {
+    const last = this.#current[table];
+    // Services with equal weights have equal tables: one is built for all of them.
+    const equal = [last, ...this.#current].find((each) =>
+      each !== undefined && sameMembers(each.members, wanted)
+    );
     const departed = last === undefined ? -1 : departure(last.members, wanted);
-    const next = last !== undefined && departed > 0
-      ? last.without(departed)
-      : OwnerTable.build(wanted.map((member) => ({ ...member, column: this.#columns.of(member.name) })));
-    kept[table] = next;
+    const next = equal ?? (departed > 0 ? last!.without(departed) : OwnerTable.build(this.#weighted(wanted)));
+    this.#current[table] = next;
     return next;
   }
+
+  #weighted(members: Members): WeightedMember[] {
+    return members.map((member) => ({ ...member, column: this.#columns.of(member.name) }));
+  }
 }
+
+type Members = ReadonlyArray<{ name: string; weight: number }>;
 
 function inGroup(bitmap: Uint8Array | undefined, bucket: number): boolean {
   if (bitmap === undefined) return false;
@@ -154,7 +171,7 @@ function inGroup(bitmap: Uint8Array | undefined, bucket: number): boolean {
 /** Whether both lists name the same weights; a member of weight 0 that only one of them names does not count. */
 function sameMembers(
   members: readonly WeightedMember[],
-  wanted: ReadonlyArray<{ name: string; weight: number }>,
+  wanted: Members,
 ): boolean {
   return weightOf(members).size === weightOf(wanted).size &&
     members[0].name === wanted[0].name && members[0].weight === wanted[0].weight &&
@@ -164,7 +181,7 @@ function sameMembers(
 /** Index in `members` of the one member (never this node, number 0) whose departure makes them `wanted`, or -1. */
 function departure(
   members: readonly WeightedMember[],
-  wanted: ReadonlyArray<{ name: string; weight: number }>,
+  wanted: Members,
 ): number {
   const weights = weightOf(wanted);
   const gone = members.filter(({ name, weight }) => weight > 0 && !weights.has(name));
@@ -173,6 +190,6 @@ function departure(
   return sameMembers(members.filter((_, i) => i !== index), wanted) ? index : -1;
 }
 
-function weightOf(members: ReadonlyArray<{ name: string; weight: number }>): Map<string, number> {
+function weightOf(members: Members): Map<string, number> {
   return new Map(members.filter(({ weight }) => weight > 0).map(({ name, weight }) => [name, weight]));
 }

@@ -73,6 +73,11 @@ export class Columns {
     return values;
   }
 
+  /** Whether the column of this member is kept. */
+  has(name: string): boolean {
+    return this.#kept.has(name);
+  }
+
   /** How many are kept now. */
   get size(): number {
     return this.#kept.size;
