@@ -3,7 +3,7 @@
  * nobody can steer without the key.
  *
  * JavaScript has no fast 64-bit integer, so each 64-bit word is two 32-bit halves, `…l` and `…h`. The rounds are
- * loops: written out one after the other they were no faster (18 ns for a flow either way), and loops leave less to
+ * loops: written out one after the other they were no faster (18 ns for one word either way), and loops leave less to
  * check. Nothing is allocated per hash.
  *
  * vipfarm uses SipHash-1-3: what is at stake is that clients cannot choose their node, not a signature. Heartbeats
@@ -143,7 +143,7 @@ export class SipHasher {
   }
 
   /**
-   * The same as {@link hashWords} for a single word, in two thirds of the time: one flat loop whose state stays in
+   * The same as {@link hashWords} for a single word, in three quarters of the time: one flat loop whose state stays in
    * registers. This is the hash of every IPv4 packet (`tests/bench/ownership_bench.ts`).
    */
   hashWord(wordLow: number, wordHigh: number): void {
