@@ -90,9 +90,7 @@ export const PACKET_IGNORE_OUTGOING = 23;
 export const PACKET_MR_MULTICAST = 0;
 export const PACKET_MR_UNICAST = 3;
 export const PACKET_HOST = 0;
-export const PACKET_BROADCAST = 1;
 export const PACKET_MULTICAST = 2;
-export const PACKET_OTHERHOST = 3;
 export const TPACKET_V2 = 1;
 export const TPACKET_ALIGNMENT = 16;
 export const TPACKET2_HDRLEN = 52;
@@ -100,18 +98,11 @@ export const TP_STATUS_KERNEL = 0;
 export const TP_STATUS_USER = 1;
 export const TP_STATUS_COPY = 1 << 1;
 export const TP_STATUS_LOSING = 1 << 2;
-export const TP_STATUS_CSUMNOTREADY = 1 << 3;
 export const TP_STATUS_VLAN_VALID = 1 << 4;
-export const TP_STATUS_CSUM_VALID = 1 << 7;
 
 // linux/virtio_net.h
 export const VIRTIO_NET_HDR_F_NEEDS_CSUM = 1;
-export const VIRTIO_NET_HDR_F_DATA_VALID = 2;
-export const VIRTIO_NET_HDR_GSO_NONE = 0;
 export const VIRTIO_NET_HDR_GSO_TCPV4 = 1;
-export const VIRTIO_NET_HDR_GSO_TCPV6 = 4;
-export const VIRTIO_NET_HDR_GSO_UDP_L4 = 5;
-export const VIRTIO_NET_HDR_GSO_ECN = 0x80;
 
 // linux/if_tun.h
 export const TUNSETIFF = 0x400454ca;
@@ -122,22 +113,15 @@ export const IFF_VNET_HDR = 0x4000;
 
 // linux/filter.h, linux/bpf_common.h
 export const BPF_LD = 0x00;
-export const BPF_LDX = 0x01;
-export const BPF_ALU = 0x04;
 export const BPF_JMP = 0x05;
 export const BPF_RET = 0x06;
 export const BPF_W = 0x00;
 export const BPF_H = 0x08;
 export const BPF_B = 0x10;
 export const BPF_ABS = 0x20;
-export const BPF_IND = 0x40;
-export const BPF_MSH = 0xa0;
 export const BPF_K = 0x00;
-export const BPF_AND = 0x50;
 export const BPF_JA = 0x00;
 export const BPF_JEQ = 0x10;
-export const BPF_JGT = 0x20;
-export const BPF_JGE = 0x30;
 export const BPF_JSET = 0x40;
 export const BPF_MAXINSNS = 4096;
 export const SKF_AD_OFF = -0x1000;
@@ -156,13 +140,12 @@ export const NLM_F_DUMP_INTR = 0x10;
 export const NLM_F_DUMP = 0x300;
 export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
-export const NLM_F_CAPPED = 0x100;
 export const NLM_F_ACK_TLVS = 0x200;
 export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
 export const NLMSGERR_ATTR_MSG = 1;
 export const NLA_F_NESTED = 0x8000;
-export const NLA_TYPE_MASK = 0x3fff;
+export const NLA_TYPE_MASK = ~0xc000;
 
 // linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h, net/if.h
 export const RTM_NEWLINK = 16;
@@ -184,23 +167,17 @@ export const IFA_FLAGS = 8;
 export const IFA_F_NODAD = 0x02;
 export const IFA_F_TENTATIVE = 0x40;
 export const IFA_F_DADFAILED = 0x08;
-export const IFA_F_NOPREFIXROUTE = 0x200;
 export const IFF_UP = 0x1;
-export const IFF_BROADCAST = 0x2;
 export const IFF_LOOPBACK = 0x8;
-export const IFF_POINTOPOINT = 0x10;
 export const IFF_RUNNING = 0x40;
 export const IFF_NOARP = 0x80;
 export const IFF_MULTICAST = 0x1000;
 export const IFNAMSIZ = 16;
 export const ARPHRD_ETHER = 1;
 export const ARPHRD_NONE = 0xfffe;
-export const ARPHRD_LOOPBACK = 772;
 
 // linux/inet_diag.h, linux/sock_diag.h, netinet/tcp.h
 export const SOCK_DIAG_BY_FAMILY = 20;
-export const INET_DIAG_REQ_BYTECODE = 1;
-export const INET_DIAG_BC_S_COND = 7;
 export const TCP_ESTABLISHED = 1;
 export const TCP_SYN_SENT = 2;
 export const TCP_SYN_RECV = 3;

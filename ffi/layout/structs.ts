@@ -199,13 +199,3 @@ export const inet_diag_msg = {
     "id.idiag_dst": 24,
   },
 } as const;
-export const inet_diag_bc_op = {
-  name: "struct inet_diag_bc_op",
-  size: 4,
-  offsets: { code: 0, yes: 1, no: 2 },
-} as const;
-export const inet_diag_hostcond = {
-  name: "struct inet_diag_hostcond",
-  size: 8,
-  offsets: { family: 0, prefix_len: 1, port: 4, addr: 8 },
-} as const;

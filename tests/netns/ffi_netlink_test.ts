@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { SystemError } from "../../ffi/errors.ts";
 import { interfaceByIndex, interfaceByName } from "../../ffi/interface.ts";
+import { ARPHRD_ETHER, ARPHRD_NONE } from "../../ffi/layout/constants.ts";
 import { enterNetworkNamespace, withNetworkNamespace } from "../../ffi/namespace.ts";
 import { addAddress, addresses, links, removeAddress, setLink } from "../../ffi/rtnetlink.ts";
 import { TunDevice } from "../../ffi/tun.ts";
@@ -36,7 +37,7 @@ Deno.test({
         false,
         true,
       ]);
-      assert.equal(link.type, 1);
+      assert.equal(link.type, ARPHRD_ETHER);
       assert.deepEqual(interfaceByIndex(link.index), link);
       assert.deepEqual(links().map(({ name }) => name).sort(), ["lo", "va"]);
       assert.ok(links().find(({ name }) => name === "lo")!.loopback);
@@ -60,7 +61,7 @@ Deno.test({
       const { index } = interfaceByName(tun.name);
       setLink({ index, up: true, mtu: 9000, ipv6LinkLocal: false });
       const link = interfaceByName(tun.name);
-      assert.deepEqual([link.up, link.mtu, link.mac.length, link.type], [true, 9000, 0, 65534]);
+      assert.deepEqual([link.up, link.mtu, link.mac.length, link.type], [true, 9000, 0, ARPHRD_NONE]);
       assert.deepEqual(addresses(index), [], "no link-local address of the kernel's own");
       for (const [family, prefixLength] of [[4, 32], [6, 128]] as const) {
         const request = { index, address: VIP[family], prefixLength, noDad: true };
