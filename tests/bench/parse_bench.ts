@@ -44,6 +44,15 @@ const contents: Record<string, { kind: number; content: FrameContent }> = {
       udp: { sourcePort: 40_000, destinationPort: 53 },
     },
   },
+  "UDP over IPv4, first fragment": {
+    kind: PacketKind.udp,
+    content: {
+      source: client4,
+      destination: vip4,
+      fragment: { id: 7, fragmentOffset: 0, moreFragments: true },
+      udp: { sourcePort: 40_000, destinationPort: 53 },
+    },
+  },
 };
 
 for (const [name, { kind, content }] of Object.entries(contents)) {

@@ -54,8 +54,9 @@ function makeFrame(next: (below: number) => number): Uint8Array {
 
 /** Makes the IP length fit, so that changes further inside are reached. */
 function repairLength(frame: Uint8Array): void {
-  if (frame.length < 54) return;
-  const [at, length] = frame[14] >> 4 === 4 ? [16, frame.length - 14] : [18, frame.length - 54];
+  const four = frame[14] >> 4 === 4;
+  if (frame.length < (four ? 34 : 54)) return;
+  const [at, length] = four ? [16, frame.length - 14] : [18, frame.length - 54];
   frame[at] = length >> 8;
   frame[at + 1] = length;
 }

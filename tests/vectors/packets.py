@@ -80,12 +80,21 @@ def made():
         type=3, code=1) / IP(src=VIP, dst=CLIENT, flags="MF", id=77) / UDP(sport=53, dport=50000, len=3008) / DATA
     yield "icmp4 unreachable, quoted later fragment", "icmpError", ETHER / IP(src=ROUTER, dst=VIP) / ICMP(
         type=3, code=1) / IP(src=VIP, dst=CLIENT, frag=185, id=77, proto=17) / DATA
+    yield "icmp4 unreachable, quoted fragment at byte 32,768", "icmpError", ETHER / IP(src=ROUTER, dst=VIP) / ICMP(
+        type=3, code=1) / IP(src=VIP, dst=CLIENT, frag=4096, id=77, proto=17) / DATA
     yield "icmp4 unreachable, quoted echo reply", "icmpError", (
         ETHER / IP(src=ROUTER, dst=VIP) / ICMP(type=3, code=1) / OUT4 / ICMP(type=0, id=5) / DATA)
     yield "icmp4 unreachable, quote ends before the ports", "icmpError", ETHER / IP(src=ROUTER, dst=VIP) / ICMP(
         type=3, code=1) / bytes(OUT4 / ANSWER)[:23]
     yield "icmp4 redirect", "icmpError", (
         ETHER / IP(src=ROUTER, dst=VIP) / ICMP(type=5, code=1, gw=ROUTER) / bytes(OUT4 / ANSWER)[:28])
+    yield "icmp4 unreachable, quoted header only", "icmpError", ETHER / IP(src=ROUTER, dst=VIP) / ICMP(
+        type=3, code=1) / bytes(OUT4 / ANSWER)[:20]
+    yield "icmp4 unreachable, quote ends behind the ports", "icmpError", ETHER / IP(src=ROUTER, dst=VIP) / ICMP(
+        type=3, code=1) / bytes(OUT4 / ANSWER)[:24]
+    yield "icmp4 echo request without data", "icmpEcho", IN4 / ICMP(id=7, seq=1)
+    yield "tcp4 later fragment", "fragmentRest", ETHER / IP(src=CLIENT, dst=VIP, proto=6, id=9, frag=3) / DATA
+    yield "gre4 fragment at byte 8", "fragmentRest", ETHER / IP(src=CLIENT, dst=VIP, proto=47, id=9, frag=1) / DATA
     yield "gre4", "otherIp", IN4 / GRE() / DATA
     yield "ipv4 with no payload", "otherIp", ETHER / IP(src=CLIENT, dst=VIP, proto=253)
 
@@ -107,6 +116,10 @@ def made():
     yield "udp6 on its way to another stop", "otherIp", (
         IN6 / IPv6ExtHdrRouting(type=2, segleft=1, addresses=["2001:db8::9"]) / QUERY)
     yield "ipv6 no next header", "otherIp", ETHER / IPv6(src=CLIENT6, dst=VIP6, nh=59)
+    yield "ipv6 no next header behind destination options", "otherIp", IN6 / IPv6ExtHdrDestOpt(nh=59)
+    yield "gre6 fragment at byte 8", "fragmentRest", IN6 / IPv6ExtHdrFragment(id=5, offset=1, m=1, nh=47) / DATA
+    yield "udp6 fragment up to byte 65,535", "fragmentRest", (
+        IN6 / IPv6ExtHdrFragment(id=5, offset=8190, nh=17) / DATA[:15])
     yield "esp6", "otherIp", ETHER / IPv6(src=CLIENT6, dst=VIP6, nh=50) / DATA
     yield "icmp6 echo request", "icmpEcho", IN6 / ICMPv6EchoRequest(id=7, seq=1, data=DATA)
     yield "icmp6 echo reply", "otherIp", IN6 / ICMPv6EchoReply(id=7, seq=1, data=DATA)
@@ -121,6 +134,11 @@ def made():
         src=ROUTER6, dst=VIP6) / ICMPv6DestUnreach() / OUT6 / IPv6ExtHdrFragment(id=9, offset=181, nh=17) / DATA
     yield "icmp6 parameter problem, quote ends in the headers", "icmpError", ETHER / IPv6(
         src=ROUTER6, dst=VIP6) / ICMPv6ParamProblem() / bytes(OUT6 / IPv6ExtHdrDestOpt() / QUERY)[:44]
+    yield "icmp6 unreachable, quoted header only", "icmpError", ETHER / IPv6(
+        src=ROUTER6, dst=VIP6) / ICMPv6DestUnreach() / bytes(OUT6 / QUERY)[:40]
+    yield "icmp6 unreachable, quote ends behind the ports", "icmpError", ETHER / IPv6(
+        src=ROUTER6, dst=VIP6) / ICMPv6DestUnreach() / bytes(OUT6 / QUERY)[:44]
+    yield "icmp6 echo request without data", "icmpEcho", IN6 / ICMPv6EchoRequest(id=7, seq=1)
     yield "icmp6 neighbour advertisement", "otherIp", ETHER / IPv6(
         src=CLIENT6, dst=VIP6, hlim=255) / ICMPv6ND_NA(tgt=CLIENT6)
 
@@ -142,6 +160,10 @@ def made():
     yield "vlan service tag", "other", ETHER / Dot1AD(vlan=5) / IP(src=CLIENT, dst=VIP) / SYN
     yield "802.3 length and LLC", "other", ETHER.__class__(src=ETHER.src, dst="01:80:c2:00:00:00", type=38) / DATA[:38]
     yield "lldp", "other", ETHER.__class__(src=ETHER.src, dst="01:80:c2:00:00:0e", type=0x88CC) / DATA
+    yield "header only", "other", ETHER.__class__(src=ETHER.src, dst=ETHER.dst, type=0x88CC)
+    yield "arp with long hardware addresses", "other", patched(ETHER / ARP(op=1), (18, b"\x08"))
+    yield "arp with long protocol addresses", "other", patched(ETHER / ARP(op=1), (19, b"\x10"))
+    yield "arp for another protocol", "other", patched(ETHER / ARP(op=1), (16, b"\x86\xdd"))
     yield "arp for another link type", "other", ETHER / ARP(hwtype=6, op=1, hwsrc="52:54:00:ab:cd:ef", psrc=CLIENT, pdst=VIP)
 
     syn4, syn6, query4, query6 = (bytes(p) for p in (IN4 / SYN, IN6 / SYN, IN4 / QUERY / DATA, IN6 / QUERY / DATA))
@@ -169,6 +191,9 @@ def made():
         "icmp4 error that quotes 19 bytes": ETHER / IP(src=ROUTER, dst=VIP) / ICMP(type=3) / bytes(OUT4)[:19],
         "icmp4 error that quotes ipv6": ETHER / IP(src=ROUTER, dst=VIP) / ICMP(type=3) / bytes(OUT6 / ANSWER),
         "icmp4 error that quotes cut options": ETHER / IP(src=ROUTER, dst=VIP) / ICMP(type=3) / patched(OUT4 / DATA[:10], (0, b"\x4f")),
+        "icmp4 error that quotes nothing": ETHER / IP(src=ROUTER, dst=VIP) / ICMP(type=3),
+        "icmp4 error that quotes version 5": ETHER / IP(src=ROUTER, dst=VIP) / ICMP(type=3) / patched(OUT4 / DATA, (0, b"\x55")),
+        "icmp4 error that quotes a header of 16 bytes": ETHER / IP(src=ROUTER, dst=VIP) / ICMP(type=3) / patched(OUT4 / DATA, (0, b"\x44")),
         "ipv6 header cut": syn6[:53],
         "ipv6 of version 4": patched(syn6, (14, b"\x40")),
         "ipv6 payload length beyond the capture": patched(syn6, (18, b"\x00\x15")),
@@ -184,6 +209,9 @@ def made():
         "tcp6 first fragment without its header": IN6 / IPv6ExtHdrFragment(id=1, m=1, nh=6) / DATA[:16],
         "icmp6 cut at 7 bytes": ETHER / IPv6(src=CLIENT6, dst=VIP6, nh=58) / DATA[:7],
         "icmp6 error that quotes 39 bytes": ETHER / IPv6(src=ROUTER6, dst=VIP6) / ICMPv6DestUnreach() / bytes(OUT6)[:39],
+        "icmp6 error that quotes nothing": ETHER / IPv6(src=ROUTER6, dst=VIP6) / ICMPv6DestUnreach(),
+        "icmp6 error that quotes ipv4": ETHER / IPv6(src=ROUTER6, dst=VIP6) / ICMPv6DestUnreach() / bytes(OUT4 / ANSWER),
+        "udp6 fragment beyond byte 65,535": IN6 / IPv6ExtHdrFragment(id=5, offset=8190, nh=17) / DATA[:16],
         "arp cut at 27 bytes": bytes(ETHER / ARP())[:41],
         "neighbour solicitation that was forwarded": solicit(hop_limit=254),
         "neighbour solicitation with code 1": solicit(code=1),
@@ -196,6 +224,10 @@ def made():
         "neighbour solicitation with an option of length 0": solicit(option=False) / Raw(b"\x01\0RT\0\xab\xcd\xef"),
         "neighbour solicitation with an option beyond the end": solicit(option=False) / Raw(b"\x0e\x02RT\0\xab\xcd\xef"),
         "duplicate detection with a source option": solicit(source="::"),
+        "duplicate detection to all nodes": solicit(source="::", destination="ff02::1", option=False),
+        "duplicate detection to a group beyond the link": solicit(source="::", destination="ff05::1:ff00:100", option=False),
+        "duplicate detection to a group that is none of nodes": solicit(source="::", destination="ff02::1:fe00:100", option=False),
+        "duplicate detection to another group": solicit(source="::", destination="ff02::2:ff00:100", option=False),
         "duplicate detection to a unicast address": solicit(source="::", destination=VIP6, option=False),
     }
     for name, frame in bad.items():

@@ -139,6 +139,17 @@ Deno.test("every golden frame cut anywhere is read within its length, and never 
   }
 });
 
+Deno.test("a packet may begin at the very start of the buffer and fill it", () => {
+  const view = new PacketView();
+  for (const { kind, hex, expect } of vectors) {
+    if (expect === undefined || !("family" in expect)) continue;
+    const frame = Uint8Array.fromHex(hex);
+    assert.equal(PACKET_KIND_NAMES[parseEthernet(frame, 0, frame.length, view)], kind);
+    const packet = frame.slice(14);
+    assert.equal(PACKET_KIND_NAMES[parseIp(packet, 0, packet.length, view)], kind);
+  }
+});
+
 Deno.test("a frame outside the buffer is malformed and reads nothing", () => {
   const bytes = new Uint8Array(100);
   const view = new PacketView();
