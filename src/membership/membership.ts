@@ -371,10 +371,10 @@ export class Membership {
     });
   }
 
-  /** Rule 2: a live member whose list binds us and does not have us as heard. */
+  /** Rule 2: a live member whose list binds us, and does not have us as heard with settings that we claim by. */
   protected silencer(nowMs: number): Member | undefined {
     for (const member of this.members.values()) {
-      if (member.binding && !this.#listsUs(member) && !this.#isRecording(member, nowMs)) return member;
+      if (member.binding && !this.#knowsUs(member) && !this.#isRecording(member, nowMs)) return member;
     }
     return undefined;
   }
@@ -724,11 +724,12 @@ export class Membership {
       this.counters.silences++;
       this.#viewDirty = true;
       this.#urgent = true;
-      this.#silence = `${silencer.name} does not hear this node`;
+      const hears = this.#listsUs(silencer);
+      this.#silence = `${silencer.name} does not ${hears ? "know the settings of" : "hear"} this node`;
       this.#say(
         "warning",
         "self.silent",
-        `${silencer.name} does not hear this node: it answers nothing until it does.`,
+        `${this.#silence}: it answers nothing until ${silencer.name} does.`,
         silencer.name,
       );
     }
@@ -764,6 +765,16 @@ export class Membership {
   /** Whether the member has listed our current incarnation as heard. */
   #listsUs(member: Member): boolean {
     return member.listing?.incarnation === this.own.incarnation && member.listing.status === "heard";
+  }
+
+  /**
+   * Whether it lists us with the current settings, or with the previous ones while we claim by both. After a cut it
+   * may know older ones: meanwhile we could not wait for it.
+   */
+  #knowsUs(member: Member): boolean {
+    if (!this.#listsUs(member)) return false;
+    const behind = this.own.version - member.listing!.settingsVersion;
+    return behind === 0 || (behind === 1 && this.own.previous !== undefined);
   }
 
   /** Rule 9: whether the member's weights count. Whoever has not answered us may be a recording. */
