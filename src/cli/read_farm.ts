@@ -5,18 +5,20 @@ import { type FarmConfig, formatProblem, hasErrors, loadConfig, type Problem } f
 import { type Output } from "./output.ts";
 
 /**
- * Reads the file and checks it against this host as `node`. Every problem goes to stderr, a line each.
- * @param absent how bad a configured interface is that this host does not have
+ * Reads the file and checks it, against this host as `node` too. Every problem goes to stderr, a line each.
+ * @param absent how bad a configured interface is that this host does not have; `not asked` leaves this host out
  * @returns `undefined` if there was an error
  */
 export async function readFarm(
   path: string,
   node: string,
   output: Output,
-  absent: Problem["severity"],
+  absent: Problem["severity"] | "not asked",
 ): Promise<FarmConfig | undefined> {
   const { config, placement, problems } = await loadConfig(path);
-  const onHost = placement ? checkAgainstHost(config ?? placement, node, hostInterfaces(), absent) : [];
+  const onHost = placement && absent !== "not asked"
+    ? checkAgainstHost(config ?? placement, node, hostInterfaces(), absent)
+    : [];
   const all = [...problems, ...onHost].sort((a, b) => a.line - b.line || a.column - b.column);
   for (const problem of all) output.note(formatProblem(problem));
   return hasErrors(all) ? undefined : config;

@@ -3,7 +3,6 @@ import { type Command } from "commander";
 import { EXIT } from "../core/errors.ts";
 import { MEMBERS_MAX } from "../core/limits.ts";
 import { integerBetween, ownNodeName, withConfig, withNode, withRuntimeDir } from "./arguments.ts";
-import { readFarm } from "./read_farm.ts";
 import { type Output } from "./output.ts";
 
 /** Adds the verbs to the program. */
@@ -27,14 +26,14 @@ Examples:
     .action(
       async (options: { config?: string; node?: string; runtimeDir: string; undo?: true }, verb: Command) => {
         if (options.undo) {
-          const { undoLeftovers } = await import("../host/undo.ts");
-          await undoLeftovers(options.runtimeDir);
-          return;
+          const { undo } = await import("./undo.ts");
+          return await undo(options.runtimeDir, output);
         }
         if (options.config === undefined) {
           verb.error("error: required option '-c, --config <FILE>' not specified");
         }
         const node = ownNodeName(options.node);
+        const { readFarm } = await import("./read_farm.ts");
         const config = await readFarm(options.config, node, output, "error");
         if (!config) {
           Deno.exitCode = EXIT.no;
@@ -52,11 +51,13 @@ Examples:
     .addHelpText("after", "\nExample:\n  vipfarm preflight -c /etc/vipfarm.yaml")
     .action(async (options: { config: string; node?: string }) => {
       const node = ownNodeName(options.node);
-      const config = await readFarm(options.config, node, output, "error");
+      const { readFarm } = await import("./read_farm.ts");
+      const config = await readFarm(options.config, node, output, "not asked");
       if (!config) {
         Deno.exitCode = EXIT.no;
         return;
       }
+      // What speaks against this host is among the findings.
       const { preflight } = await import("../host/preflight.ts");
       const findings = await preflight(config, node);
       for (const { ok, what, remedy } of findings) {

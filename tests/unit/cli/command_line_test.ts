@@ -1,0 +1,295 @@
+/** The command line as a process: exit codes, what goes to stdout and what to stderr. */
+import assert from "node:assert/strict";
+import project from "../../../deno.json" with { type: "json" };
+
+const TOP = new URL("../../../", import.meta.url);
+const MAIN = new URL("src/main.ts", TOP).pathname;
+
+interface Result {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+interface RunOptions {
+  readonly env?: Record<string, string>;
+  readonly permissions?: string[];
+}
+
+async function vipfarm(cwd: string, args: string[], options: RunOptions = {}): Promise<Result> {
+  const { env = {}, permissions = ["-A"] } = options;
+  const config = new URL("deno.json", TOP).pathname;
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--config", config, ...permissions, MAIN, ...args],
+    cwd,
+    env: { VIPFARM_NODE: "", ...env },
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
+}
+
+// An interface that no host has, so that the outcome does not depend on the networks of this one.
+const FARM = `farm: web
+secret_file: secret
+interface: no-such-if0
+virtual_ips: [{ address: 192.0.2.100 }]
+services: [{ name: http, ports: [80, 443] }, { name: dns, ports: [53], protocol: udp, affinity: client, weight: 7 }]
+nodes: { n1: {}, n2: { weight: 300 }, n3: {} }
+`;
+
+/** Runs the test in a directory with a valid farm.yaml and a fixed secret. */
+async function withFarm(test: (directory: string) => Promise<void>): Promise<void> {
+  const directory = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${directory}/farm.yaml`, FARM);
+    const secret = Uint8Array.from({ length: 48 }, (_, index) => index * 5);
+    await Deno.writeTextFile(`${directory}/secret`, secret.toBase64(), { mode: 0o600 });
+    await test(directory);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+Deno.test("check: a valid file is 0, with the answer on stdout and warnings on stderr", () =>
+  withFarm(async (directory) => {
+    const { code, out, err } = await vipfarm(directory, ["check", "-c", "farm.yaml", "--node", "n1"]);
+    assert.equal(code, 0);
+    assert.equal(out, "farm.yaml: ok: farm web, virtual IPs 1, services 2, nodes 3\n");
+    assert.match(
+      err,
+      /^farm\.yaml:3:12: warning: this host has no interface no-such-if0, .*nodes\.n1\.interface\n$/,
+    );
+  }));
+
+Deno.test("check: every problem on a line of stderr, nothing on stdout, exit 1", () =>
+  withFarm(async (directory) => {
+    await Deno.writeTextFile(`${directory}/farm.yaml`, `${FARM.replace("53]", "0]")}uncoverd: drop\n`);
+    await Deno.chmod(`${directory}/secret`, 0o644);
+    const { code, out, err } = await vipfarm(directory, ["check", "--config", "farm.yaml"]);
+    assert.equal(code, 1);
+    assert.equal(out, "");
+    const errors = err.trimEnd().split("\n").filter((line) => !line.includes(": warning: "));
+    assert.deepEqual(errors.map((line) => /^farm\.yaml:(\d+:\d+): .*, expected /.exec(line)?.[1]), [
+      "2:14",
+      "5:67",
+      "7:1",
+    ]);
+    assert.match(errors[0], /chmod 600/);
+    assert.match(errors[2], /did you mean `uncovered`\?$/);
+  }));
+
+Deno.test("check: a file that is not there is 1, at line 1", () =>
+  withFarm(async (directory) => {
+    const { code, err } = await vipfarm(directory, ["check", "-c", "absent.yaml"]);
+    assert.equal(code, 1);
+    assert.match(err, /^absent\.yaml:1:1: there is no such file, expected .*vipfarm init/);
+  }));
+
+Deno.test("check and version need no FFI, no network, no processes and no writing", () =>
+  withFarm(async (directory) => {
+    const permissions = ["--allow-read", "--allow-env", "--allow-sys"];
+    assert.equal((await vipfarm(directory, ["check", "-c", "farm.yaml"], { permissions })).code, 0);
+    assert.equal((await vipfarm(directory, ["version"], { permissions })).code, 0);
+  }));
+
+Deno.test("usage errors are 2, say what was expected, and print nothing on stdout", () =>
+  withFarm(async (directory) => {
+    const cases: Array<[string[], RegExp]> = [
+      [[], /^Usage: vipfarm VERB/],
+      [["chek", "-c", "farm.yaml"], /unknown command 'chek'\n\(Did you mean check\?\)/],
+      [["check"], /required option '-c, --config <FILE>' not specified/],
+      [["check", "-c"], /argument missing/],
+      [["check", "-c", "farm.yaml", "--nod", "n1"], /unknown option '--nod'\n\(Did you mean --node\?\)/],
+      [["check", "-c", "farm.yaml", "more"], /too many arguments/],
+      [["check", "-c", "farm.yaml", "--node", "a b"], /Expected 1 to 63 letters/],
+      [["run"], /required option '-c, --config <FILE>' not specified/],
+      [["explain", "-c", "farm.yaml"], /missing required argument/],
+      [["explain", "192.0.2.7:99999", "-c", "farm.yaml"], /such as 203\.0\.113\.7:51000/],
+      [["explain", "192.0.2.7", "--offline", "-c", "farm.yaml"], /client's port/],
+      [["explain", "192.0.2.7:1", "--offline"], /Add -c FILE/],
+      [["explain", "192.0.2.7:1", "--offline", "-c", "farm.yaml", "--service", "dn"], /Did you mean dns\?/],
+      [["init", "--vip", "10.0.0.0/8"], /unicast address/],
+      [["init", "--service", "http:80"], /NAME=PORTS/],
+      [["init", "--vip", "10.0.0.1", "--service", "a=80", "--service", "b=80"], /overlap/],
+      [["completions", "tcsh"], /bash, zsh, fish/],
+      [["demo", "--nodes", "1"], /whole number from 2 to 32/],
+    ];
+    // Two at a time: enough to be quick, and kind to small machines.
+    for (let index = 0; index < cases.length; index += 2) {
+      await Promise.all(
+        cases.slice(index, index + 2).map(async ([args, message]) => {
+          const { code, out, err } = await vipfarm(directory, args);
+          assert.equal(code, 2, `${args.join(" ")}: ${err}`);
+          assert.equal(out, "", args.join(" "));
+          assert.match(err, message);
+        }),
+      );
+    }
+  }));
+
+Deno.test("a name in VIPFARM_NODE that no node can have is a usage error", () =>
+  withFarm(async (directory) => {
+    const { code, err } = await vipfarm(directory, ["check", "-c", "farm.yaml"], {
+      env: { VIPFARM_NODE: "a/b" },
+    });
+    assert.equal(code, 2);
+    assert.match(
+      err,
+      /^vipfarm: error: choose this node's name: .*\("a\/b"\)\n {2}Give another one with --node/,
+    );
+  }));
+
+Deno.test("VIPFARM_NODE names the node, and --node goes before it", () =>
+  withFarm(async (directory) => {
+    await Deno.writeTextFile(
+      `${directory}/farm.yaml`,
+      FARM.replace("n1: {}", "n1: { interface: no-such-if1 }").replace(
+        "n3: {}",
+        "n3: { interface: no-such-if3 }",
+      ),
+    );
+    const env = { VIPFARM_NODE: "n3" };
+    assert.match(
+      (await vipfarm(directory, ["check", "-c", "farm.yaml"], { env })).err,
+      /no interface no-such-if3/,
+    );
+    const both = await vipfarm(directory, ["check", "-c", "farm.yaml", "--node", "n1"], { env });
+    assert.match(both.err, /no interface no-such-if1/);
+  }));
+
+Deno.test("help is 0, on stdout, for the program and for every verb", () =>
+  withFarm(async (directory) => {
+    const whole = await vipfarm(directory, ["--help"]);
+    assert.equal(whole.code, 0);
+    assert.equal(whole.err, "");
+    for (
+      const verb of [
+        ...["run", "check", "preflight", "explain", "status", "events", "drain", "resume", "start", "stop"],
+        ...["restart", "weight", "keygen", "init", "completions", "version", "demo"],
+      ]
+    ) assert.match(whole.out, new RegExp(`^  ${verb} `, "m"), verb);
+    const verb = await vipfarm(directory, ["help", "run"]);
+    assert.equal(verb.code, 0);
+    assert.match(verb.out, /SIGHUP/);
+    assert.match(verb.out, /Examples:/);
+  }));
+
+Deno.test("version tells the one in deno.json", () =>
+  withFarm(async (directory) => {
+    const text = await vipfarm(directory, ["version"]);
+    assert.match(text.out, /^vipfarm \d+\.\d+\.\d+ \(.*deno \d+\.\d+\.\d+, \w+ \w+\)\n$/);
+    const json = JSON.parse((await vipfarm(directory, ["version", "--json"])).out);
+    assert.equal(json.version, project.version);
+    assert.equal((await vipfarm(directory, ["--version"])).out, `vipfarm ${project.version}\n`);
+  }));
+
+Deno.test("keygen makes a new secret each time, and a file only for its owner, never over another", () =>
+  withFarm(async (directory) => {
+    const first = await vipfarm(directory, ["keygen"]);
+    const second = await vipfarm(directory, ["keygen"]);
+    assert.equal(first.code, 0);
+    assert.match(first.out, /^[A-Za-z0-9+/]{64}\n$/);
+    assert.notEqual(first.out, second.out);
+
+    assert.equal((await vipfarm(directory, ["keygen", "--output", "new"])).code, 0);
+    assert.equal((await Deno.stat(`${directory}/new`)).mode! & 0o777, 0o600);
+    const text = await Deno.readTextFile(`${directory}/new`);
+    const again = await vipfarm(directory, ["keygen", "--output", "new"]);
+    assert.equal(again.code, 1);
+    assert.match(again.err, /there is such a file already/);
+    assert.equal(await Deno.readTextFile(`${directory}/new`), text);
+  }));
+
+Deno.test("init writes a file that check accepts, and says what to do next on stderr", () =>
+  withFarm(async (directory) => {
+    const { code, out, err } = await vipfarm(directory, [
+      ...["init", "--interface", "no-such-if0", "--vip", "192.0.2.100", "--vip", "2001:db8::100"],
+      ...["--service", "http=80,443", "--service", "dns=53,5000-5010/udp", "--secret-file", "secret"],
+    ]);
+    assert.equal(code, 0);
+    assert.match(err, /^Next:\n {2}1\. vipfarm keygen/);
+    await Deno.writeTextFile(`${directory}/made.yaml`, out);
+    const check = await vipfarm(directory, ["check", "-c", "made.yaml"]);
+    assert.equal(check.code, 0, check.err);
+    assert.match(check.out, /virtual IPs 2, services 2/);
+
+    const file = await vipfarm(directory, ["init", "--output", "farm.yaml"]);
+    assert.equal(file.code, 1);
+    assert.equal(await Deno.readTextFile(`${directory}/farm.yaml`), FARM);
+  }));
+
+Deno.test("explain from the file: the same owner every time, by weight, for each service", () =>
+  withFarm(async (directory) => {
+    const args = ["explain", "203.0.113.7:51000", "-c", "farm.yaml", "--offline"];
+    const text = await vipfarm(directory, args);
+    assert.equal(text.code, 0);
+    assert.match(text.out, /^client: {4}203\.0\.113\.7:51000\nservice: {3}http \(tcp 80, 443\)\n/);
+    assert.equal(text.out.match(/^bucket: +\d+\nowner: +n[123]\nrunner-up: +n[123]\nwhy: +\S/gm)?.length, 2);
+
+    const both = JSON.parse((await vipfarm(directory, [...args, "--json"])).out);
+    assert.deepEqual(both.map((each: { service: string }) => each.service), ["http", "dns"]);
+    const http = JSON.parse((await vipfarm(directory, [...args, "--json", "--service", "http"])).out);
+    assert.deepEqual(http, both[0]);
+    assert.deepEqual(
+      Object.fromEntries(
+        http.scores.map((each: { name: string; weight: number }) => [each.name, each.weight]),
+      ),
+      { n1: 100, n2: 300, n3: 100 },
+    );
+    assert.equal(http.scores[0].name, http.owner);
+    // Affinity client: the port does not matter.
+    const other = await vipfarm(directory, [
+      "explain",
+      "203.0.113.7:1",
+      "-c",
+      "farm.yaml",
+      "--offline",
+      "--service",
+      "dns",
+      "--json",
+    ]);
+    assert.equal(JSON.parse(other.out).bucket, both[1].bucket);
+  }));
+
+Deno.test("explain says when nobody knows the members, and when nobody answers", () =>
+  withFarm(async (directory) => {
+    const nodes = FARM.split("\n").find((line) => line.startsWith("nodes:"))!;
+    await Deno.writeTextFile(`${directory}/farm.yaml`, FARM.replace(nodes, ""));
+    const unknown = await vipfarm(directory, ["explain", "203.0.113.7:1", "-c", "farm.yaml", "--offline"]);
+    assert.equal(unknown.code, 1);
+    assert.match(unknown.err, /lists no nodes/);
+
+    await Deno.writeTextFile(`${directory}/farm.yaml`, FARM.replace(nodes, "nodes: { n1: { weight: 0 } }"));
+    const nobody = await vipfarm(directory, ["explain", "203.0.113.7:1", "-c", "farm.yaml", "--offline"]);
+    assert.equal(nobody.code, 1);
+    assert.match(nobody.out, /^owner: {5}none$/m);
+  }));
+
+Deno.test("a daemon that cannot be reached is 3; with a file, explain answers from it and says so", () =>
+  withFarm(async (directory) => {
+    const named = ["--runtime-dir", directory];
+    assert.equal((await vipfarm(directory, ["status", ...named])).code, 3);
+    const live = await vipfarm(directory, ["explain", "203.0.113.7:1", "-c", "farm.yaml", ...named]);
+    assert.equal(live.code, 3);
+    assert.equal(live.out, "");
+    assert.match(live.err, /^vipfarm: error: .*no daemon can be reached/);
+  }));
+
+Deno.test("run --undo with nothing to undo is 0", () =>
+  withFarm(async (directory) => {
+    const { code, out } = await vipfarm(directory, ["run", "--undo", "--runtime-dir", `${directory}/run`]);
+    assert.equal(code, 0);
+    assert.equal(out, "There was nothing to undo.\n");
+  }));
+
+Deno.test("no escape sequences where nobody reads them, with and without NO_COLOR", () =>
+  withFarm(async (directory) => {
+    for (const env of [{ NO_COLOR: "1", TERM: "xterm" }, { NO_COLOR: "", TERM: "xterm" }]) {
+      for (const args of [["help"], ["nonsense"], ["keygen", "--output", "secret"]]) {
+        const { out, err } = await vipfarm(directory, args, { env });
+        // deno-lint-ignore no-control-regex
+        assert.doesNotMatch(out + err, /\x1b/);
+      }
+    }
+  }));
