@@ -13,7 +13,7 @@ import { installMissing } from "../../setup.ts";
 import type { Contender } from "./contender.ts";
 import { haproxy } from "./haproxy.ts";
 import { answeringNodes, type Endpoint, measure } from "./measure.ts";
-import { type ContenderRounds, figureTable, ratioTable, report } from "./report.ts";
+import { COLUMNS, type ContenderRounds, figureTable, ratioTable, report } from "./report.ts";
 import { straight } from "./straight.ts";
 import { Topology } from "./topology.ts";
 import { FARM_CONFIG, vipfarm } from "./vipfarm.ts";
@@ -96,7 +96,9 @@ async function rig(): Promise<void> {
       console.error(`round ${round + 1} of ${rounds}: ${contender.name}`);
       const endpoint = await contender.start(topology);
       await assertServes(contender, topology, endpoint);
-      results[i].rounds.push(await measure(topology, endpoint, seconds));
+      const figures = await measure(topology, endpoint, seconds);
+      console.error(COLUMNS.map(({ title, key, format }) => `${title}: ${format(figures[key])}`).join(" · "));
+      results[i].rounds.push(figures);
       await contender.stop(topology);
     }
   }

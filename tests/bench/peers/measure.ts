@@ -24,6 +24,8 @@ export interface Figures {
 const CONNECTIONS_PER_CLIENT = 16;
 /** More than one, so that a contender may spread them; few, so that each stays a bulk stream. */
 const STREAMS_PER_CLIENT = 2;
+/** A server that refuses this often is not merely late. */
+const BULK_ATTEMPTS = 3;
 
 interface WrkResult {
   requestsPerS: number;
@@ -82,6 +84,16 @@ async function requestsPerS(
   return results.reduce((sum, result) => sum + result.requestsPerS, 0);
 }
 
+/** Bits per second that arrived, from iperf3's report. Throws with what iperf3 says if there was no transfer. */
+export function receivedBitsPerS(output: string): number {
+  const report = JSON.parse(output);
+  const rate: unknown = report.end?.sum_received?.bits_per_second;
+  if (report.error !== undefined || typeof rate !== "number" || rate <= 0) {
+    throw new Error(`iperf3 moved nothing: ${report.error ?? output}`);
+  }
+  return rate;
+}
+
 /** Gbit/s that arrived, all clients together. direction "download": from the servers to the clients. */
 async function bulkGbps(
   clients: readonly Machine[],
@@ -89,15 +101,31 @@ async function bulkGbps(
   seconds: number,
   direction: "download" | "upload",
 ): Promise<number> {
-  const rates = await Promise.all(clients.map(async (client, i) => {
-    const output = await load(client, seconds, [
-      ...["iperf3", "--json", "-c", endpoint.address, "-p", `${endpoint.bulkPorts[i]}`],
-      ...["-P", `${STREAMS_PER_CLIENT}`, "-t", `${seconds}`],
-      ...(direction === "download" ? ["--reverse"] : []),
-    ]);
-    return JSON.parse(output).end.sum_received.bits_per_second as number;
-  }));
+  const rates = await Promise.all(clients.map(async (client, i) =>
+    receivedBitsPerS(
+      await load(client, seconds, [
+        ...["iperf3", "--json", "-c", endpoint.address, "-p", `${endpoint.bulkPorts[i]}`],
+        ...["-P", `${STREAMS_PER_CLIENT}`, "-t", `${seconds}`],
+        ...(direction === "download" ? ["--reverse"] : []),
+      ]),
+    )
+  ));
   return rates.reduce((sum, rate) => sum + rate, 0) / 1e9;
+}
+
+/**
+ * Tries again, a bounded number of times, what an iperf3 server refuses because it has not yet heard the end of
+ * the test before: behind a proxy that takes a while.
+ */
+async function insist<T>(what: string, attempt: () => Promise<T>): Promise<T> {
+  for (let left = BULK_ATTEMPTS - 1; left > 0; left--) {
+    try {
+      return await attempt();
+    } catch (error) {
+      console.error(`${what} again: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+  return await attempt();
 }
 
 /** All the figures of one contender, seconds per measurement. */
@@ -107,8 +135,8 @@ export async function measure(topology: Topology, endpoint: Endpoint, seconds: n
   const connectPerS = await requestsPerS(clients, endpoint, seconds, true);
   // Latency is measured alone and one request at a time: under load it says only how long the queues are.
   const latency = await wrk(clients[0], endpoint, seconds, 1, false);
-  const downloadGbps = await bulkGbps(clients, endpoint, seconds, "download");
-  const uploadGbps = await bulkGbps(clients, endpoint, seconds, "upload");
+  const downloadGbps = await insist("download", () => bulkGbps(clients, endpoint, seconds, "download"));
+  const uploadGbps = await insist("upload", () => bulkGbps(clients, endpoint, seconds, "upload"));
   topology.assertRunning();
   return {
     keepAlivePerS,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Figures, parseWrk } from "../../bench/peers/measure.ts";
+import { type Figures, parseWrk, receivedBitsPerS } from "../../bench/peers/measure.ts";
 import { median, medians, ratioTable, report } from "../../bench/peers/report.ts";
 
 const WRK = `Running 1s test @ http://198.18.0.1:80/
@@ -29,6 +29,12 @@ Deno.test("a report with failed requests, or none at all, is an error and not a 
   assert.throws(() => parseWrk(failed), /failed requests/);
   assert.throws(() => parseWrk(WRK.replace("Requests/sec", "  Non-2xx or 3xx responses: 7\nRequests/sec")));
   assert.throws(() => parseWrk("unable to connect to 198.18.0.1:80 Connection refused"), /no rate/);
+});
+
+Deno.test("iperf3's report is read, and one without a transfer is an error that says why", () => {
+  assert.equal(receivedBitsPerS('{"end":{"sum_received":{"bits_per_second":2.5e9}}}'), 2.5e9);
+  assert.throws(() => receivedBitsPerS('{"end":{},"error":"the server is busy"}'), /the server is busy/);
+  assert.throws(() => receivedBitsPerS('{"end":{"sum_received":{"bits_per_second":0}}}'), /moved nothing/);
 });
 
 const figures = (value: number): Figures => ({
