@@ -1,6 +1,7 @@
 /**
  * Fragments of one datagram follow the decision of the first, in whatever order they come: only the first carries
- * the ports. Decisions are remembered by (source, destination, protocol, identification), RFC 791 and RFC 8200;
+ * the ports. Decisions are remembered by (source, destination, protocol, identification) in IPv4 (RFC 791) and by the
+ * same without the protocol in IPv6 (RFC 8200 section 4.5);
  * later fragments that come early are copied aside until the first decides. Both are bounded: a flood of fragments
  * costs other fragments, never memory and never whole packets.
  */
