@@ -96,7 +96,7 @@ export class NetlinkSocket {
 
   /** Sends a message made by {@link netlinkMessage}, with the next sequence number put in. */
   send(message: Uint8Array<ArrayBuffer>, operation: string, value?: string): void {
-    this.#sequence = (this.#sequence + 1) >>> 0;
+    this.#sequence = (this.#sequence + 1) | 0;
     const offset = nlmsghdr.offsets.nlmsg_seq;
     message[offset] = this.#sequence;
     message[offset + 1] = this.#sequence >>> 8;
@@ -115,7 +115,7 @@ export class NetlinkSocket {
       const length = libc.recv(this.#descriptor.fd, this.#buffer, RECEIVE_BYTES, flags);
       check(length, operation, value);
       if (length > RECEIVE_BYTES || length < nlmsghdr.size) throw malformed(operation, length);
-      if (this.#view.getUint32(nlmsghdr.offsets.nlmsg_seq, true) === this.#sequence) return length;
+      if (this.#view.getInt32(nlmsghdr.offsets.nlmsg_seq, true) === this.#sequence) return length;
     }
   }
 

@@ -18,7 +18,7 @@ import {
 import { PollSet } from "../../ffi/poll.ts";
 import { POLLIN, VIRTIO_NET_HDR_F_NEEDS_CSUM, VIRTIO_NET_HDR_GSO_TCPV4 } from "../../ffi/layout/constants.ts";
 import { SystemError } from "../../ffi/errors.ts";
-import { missingPrivilege, type Namespace, Pair } from "./ffi_support.ts";
+import { missingPrivilege, type Namespace, Pair, run } from "./ffi_support.ts";
 
 const ignore = missingPrivilege !== undefined;
 const MULTICAST_MAC = Uint8Array.of(0x03, 0x76, 10, 77, 0, 2);
@@ -184,13 +184,15 @@ Deno.test({
     });
     try {
       assert.match(pair.b.ip("maddress", "show", "dev", "vb"), /link\s+03:76:0a:4d:00:02/);
-      // A unicast membership is in the interface's list of secondary addresses, which only a bridge command shows.
+      // `bridge` shows the addresses that the card receives besides its own.
+      assert.match(run("bridge", "-n", pair.b.name, "fdb", "show", "dev", "vb"), /02:76:0a:4d:00:02 self/);
       const open = pair.b.within(() => Deno.readTextFileSync("/proc/thread-self/net/packet"));
       assert.match(open, /\s3\s+0003\s/, "a raw packet socket for every protocol");
     } finally {
       socket.close();
     }
     assert.doesNotMatch(pair.b.ip("maddress", "show", "dev", "vb"), /03:76:0a:4d:00:02/);
+    assert.doesNotMatch(run("bridge", "-n", pair.b.name, "fdb", "show", "dev", "vb"), /02:76:0a:4d:00:02/);
   },
 });
 
