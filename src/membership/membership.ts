@@ -374,7 +374,7 @@ export class Membership {
   /** Rule 2: a live member whose list binds us, and does not have us as heard with settings that we claim by. */
   protected silencer(nowMs: number): Member | undefined {
     for (const member of this.members.values()) {
-      if (member.binding && !this.#knowsUs(member) && !this.#isRecording(member, nowMs)) return member;
+      if (member.binding && !this.knowsUs(member) && !this.#isRecording(member, nowMs)) return member;
     }
     return undefined;
   }
@@ -446,7 +446,7 @@ export class Membership {
     if (changes.retained) this.#effects.push({ kind: "retained", member: name });
     if (changes.settings || changes.confirmed || changes.state || changes.retained) this.#viewDirty = true;
     this.#tellChanges(member, changes.restarted, state);
-    if (this.#listsUs(member)) { // it has heard this incarnation, so this is no recording: it may give orders
+    if (this.listsUs(member)) { // it has heard this incarnation, so this is no recording: it may give orders
       if (this.#orders.hearOrders(message.orders, nowMs)) this.#urgent = true;
       this.#orders.hearAnswers(message.answers, name);
     }
@@ -698,7 +698,7 @@ export class Membership {
       if (member.servicesDigest !== this.#servicesDigest && precedes) {
         return `${member.name} runs a different list of services`;
       }
-      if (!this.#listsUs(member)) return `${member.name} does not hear this node`;
+      if (!this.listsUs(member)) return `${member.name} does not hear this node`;
       if (member.listing?.settingsVersion !== this.own.version) {
         return `${member.name} has not acknowledged this node yet`;
       }
@@ -724,7 +724,7 @@ export class Membership {
       this.counters.silences++;
       this.#viewDirty = true;
       this.#urgent = true;
-      const hears = this.#listsUs(silencer);
+      const hears = this.listsUs(silencer);
       this.#silence = `${silencer.name} does not ${hears ? "know the settings of" : "hear"} this node`;
       this.#say(
         "warning",
@@ -763,7 +763,7 @@ export class Membership {
   // --------------------------------------------------------------------------------------------- helpers
 
   /** Whether the member has listed our current incarnation as heard. */
-  #listsUs(member: Member): boolean {
+  protected listsUs(member: Member): boolean {
     return member.listing?.incarnation === this.own.incarnation && member.listing.status === "heard";
   }
 
@@ -771,8 +771,8 @@ export class Membership {
    * Whether it lists us with the current settings, or with the previous ones while we claim by both. After a cut it
    * may know older ones: meanwhile we could not wait for it.
    */
-  #knowsUs(member: Member): boolean {
-    if (!this.#listsUs(member)) return false;
+  protected knowsUs(member: Member): boolean {
+    if (!this.listsUs(member)) return false;
     const behind = this.own.version - member.listing!.settingsVersion;
     return behind === 0 || (behind === 1 && this.own.previous !== undefined);
   }

@@ -23,6 +23,7 @@
  */
 
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto";
+import { VipfarmError } from "../core/errors.ts";
 import { HEARTBEAT_BYTES_MAX } from "../core/limits.ts";
 import { type HeartbeatBody, readBody, writeBody } from "./heartbeat_body.ts";
 
@@ -93,7 +94,7 @@ export const HEARTBEAT_HMAC_BYTES = 16;
 const PROTOCOL_VERSION = 1;
 const AT_LENGTH = 8, AT_INCARNATION = 10, AT_SEQUENCE = 16, AT_SENDER = 24, AT_CHECK = 32;
 /** Largest incarnation and sequence: 48 bits hold wall-clock milliseconds until the year 10889. */
-export const UINT48_MAX = 2 ** 48 - 1;
+const UINT48_MAX = 2 ** 48 - 1;
 
 /** Writes and reads the heartbeats of one farm. Not to be shared between threads. */
 export class HeartbeatCodec {
@@ -114,7 +115,7 @@ export class HeartbeatCodec {
    * The message as bytes, in a fresh array.
    * @throws VipfarmError if a value does not fit its field; within the bounds of the body a message always fits
    */
-  encode(message: Heartbeat): Uint8Array {
+  encode(message: Heartbeat): Uint8Array<ArrayBuffer> {
     const out = this.#out, view = this.#outView;
     const bodyEnd = writeBody(message, out, HEARTBEAT_HEADER_BYTES);
     const length = bodyEnd + HEARTBEAT_HMAC_BYTES;
@@ -188,6 +189,13 @@ function readUint48(bytes: Uint8Array, at: number): number {
 }
 
 function writeUint48(view: DataView, at: number, value: number): void {
+  if (!(Number.isInteger(value) && value >= 0 && value <= UINT48_MAX)) {
+    throw new VipfarmError({
+      operation: "write heartbeat",
+      problem: `incarnation and sequence must be integers from 0 to ${UINT48_MAX}`,
+      value: String(value),
+    });
+  }
   view.setUint16(at, Math.floor(value / 2 ** 32));
   view.setUint32(at + 2, value >>> 0);
 }

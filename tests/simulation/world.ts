@@ -14,7 +14,7 @@ import type { Heartbeat } from "../../src/wire/heartbeat.ts";
 import { Agenda, FAIR_WEATHER, Random, type Weather } from "./network.ts";
 
 /** Nothing that was sent within this time has arrived: then, and only then, two nodes may disagree. */
-export const CONTACT_INTERVALS = 1.5;
+export const CONTACT_INTERVALS = 1.8;
 /** A stalled node claims for its lease, 4 intervals of its own clock, and no longer. */
 export const STALL_INTERVALS = 4.05;
 /** Buckets that are watched. */
