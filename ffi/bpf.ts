@@ -1,5 +1,5 @@
 /**
- * Classic BPF socket filters: an assembler with labels, the filter for virtual IPs, and SO_ATTACH_FILTER.
+ * Classic BPF socket filters: an assembler with labels, and SO_ATTACH_FILTER.
  * Source: the kernel's `Documentation/networking/filter.rst`.
  */
 
@@ -121,42 +121,6 @@ export class BpfAssembler {
 
 function assemblyError(problem: string, value: string): VipfarmError {
   return new VipfarmError({ operation: "assemble packet filter", problem, value });
-}
-
-/**
- * The filter of a VIP interface, for Ethernet frames: lets pass, whole,
- * - IPv4 and IPv6 packets to one of `addresses` (4 or 16 bytes each, network order), fragments included,
- * - ARP packets whose target is one of them,
- * - neighbour solicitations (ICMPv6 type 135) whose target is one of them, whatever their destination.
- * Frames of a VLAN belong to that VLAN's own interface and are rejected; priority tags (VLAN 0) are none.
- */
-export function virtualIpFilter(addresses: readonly Uint8Array[]): BpfInstruction[] {
-  const filter = new BpfAssembler();
-  const words = addresses.map((bytes) => {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return Array.from({ length: bytes.length / 4 }, (_, index) => view.getUint32(index * 4));
-  });
-  let block = 0;
-  const acceptIfAt = (offset: number, wordCount: 1 | 4): void => {
-    for (const address of words.filter(({ length }) => length === wordCount)) {
-      const next = `next-${block++}`;
-      address.forEach((word, index) => filter.load(offset + index * 4, 4).jumpUnlessEqual(word, next));
-      filter.accept().label(next);
-    }
-  };
-  filter.loadVlanTag().jumpIfBits(0x0fff, "reject").load(12, 2);
-  filter.jumpIfEqual(C.ETH_P_IP, "ipv4").jumpIfEqual(C.ETH_P_ARP, "arp").jumpIfEqual(C.ETH_P_IPV6, "to-ipv6");
-  filter.label("reject").reject().label("to-ipv6").jump("ipv6");
-  filter.label("ipv4");
-  acceptIfAt(14 + 16, 1);
-  filter.reject().label("arp");
-  acceptIfAt(14 + 24, 1);
-  filter.reject().label("ipv6");
-  acceptIfAt(14 + 24, 4);
-  filter.load(14 + 6, 1).jumpUnlessEqual(C.IPPROTO_ICMPV6, "not-solicited");
-  filter.load(14 + 40, 1).jumpIfEqual(135, "solicited").label("not-solicited").reject().label("solicited");
-  acceptIfAt(14 + 40 + 8, 4);
-  return filter.reject().assemble();
 }
 
 /** The instructions as the array of `struct sock_filter` that the kernel reads. */

@@ -15,7 +15,7 @@ import {
 } from "../../ffi/packet_socket.ts";
 import { POLLIN, PollSet } from "../../ffi/poll.ts";
 import { setTimerSlackNs } from "../../ffi/scheduling.ts";
-import { SockDiag } from "../../ffi/sock_diag.ts";
+import { SockDiag, TCP_STATE } from "../../ffi/sock_diag.ts";
 import { TunDevice } from "../../ffi/tun.ts";
 import { solicitedNodeMac } from "../wire/ethernet.ts";
 import { addressFromBytes } from "../core/address.ts";
@@ -138,18 +138,15 @@ function kernelPorts(socket: PacketSocket, tun: TunDevice, diag: SockDiag): Pipe
         // A full queue or an interface that is down: the asker asks again, as it would after a lost answer.
       }
     },
-    hasConnection: (family, localOffset, localPort, remoteOffset, remotePort) =>
-      diag.hasTcp(
-        family as 4 | 6,
-        address(ring, family, localOffset),
-        localPort,
-        address(ring, family, remoteOffset),
-        remotePort,
-      ),
+    hasConnection(family, localOffset, localPort, remoteOffset, remotePort) {
+      try {
+        const state = diag.tcpState(family as 4 | 6, ring, localOffset, localPort, remoteOffset, remotePort);
+        return state !== TCP_STATE.none;
+      } catch {
+        // The kernel had no memory for the answer: the packet is lost, as it may be anywhere, and comes again.
+        return false;
+      }
+    },
     now32: boottimeMs32,
   };
-}
-
-function address(bytes: Uint8Array, family: number, offset: number): Uint8Array {
-  return bytes.subarray(offset, offset + (family === 4 ? 4 : 16));
 }

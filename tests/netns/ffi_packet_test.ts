@@ -1,7 +1,7 @@
 /** The packet socket's ring against the real kernel, over a veth pair. */
 
 import assert from "node:assert/strict";
-import { BPF_REJECT_ALL, virtualIpFilter } from "../../ffi/bpf.ts";
+import { BPF_REJECT_ALL, BpfAssembler } from "../../ffi/bpf.ts";
 import {
   FRAME_BYTES_WHOLE_PACKET,
   PacketSocket,
@@ -26,6 +26,10 @@ const UNICAST_MAC = Uint8Array.of(0x02, 0x76, 10, 77, 0, 2);
 /** Longer than anything here takes; only a failing test waits for it. */
 const PATIENCE_MS = 20_000;
 
+/** IPv4 packets to 10.77.0.2, and ARP. */
+const TO_RECEIVER = new BpfAssembler().load(12, 2).jumpIfEqual(0x0806, "pass").jumpUnlessEqual(0x0800, "drop")
+  .load(30, 4).jumpUnlessEqual(0x0a4d0002, "drop").label("pass").accept().label("drop").reject().assemble();
+
 function indexOf(namespace: Namespace, device: string): number {
   return namespace.within(() => Number(/^(\d+):/.exec(namespace.ip("-o", "link", "show", device))![1]));
 }
@@ -36,7 +40,7 @@ function open(namespace: Namespace, device: string, options: Partial<RingOptions
       interfaceIndex: indexOf(namespace, device),
       frameCount: 64,
       frameBytes: FRAME_BYTES_WHOLE_PACKET,
-      filter: virtualIpFilter([Uint8Array.of(10, 77, 0, 2)]),
+      filter: TO_RECEIVER,
       memberships: [],
       ...options,
     })
