@@ -13,6 +13,11 @@ const OPEN_MAX = 900;
 /** Requests in one batch: each answer is about 150 bytes, so a reply stays below 10 MB. */
 const BATCH_MAX = 65_536;
 
+/** The server has closed the connection. */
+const CLOSED = "closed";
+/** A server that was asked to close does so at once. */
+const CLOSE_TIMEOUT_MS = 200;
+
 /** Serves commands until standard input ends. */
 export async function runClientProgram(): Promise<void> {
   const client = new Client();
@@ -89,7 +94,10 @@ async function runBatch(batch: RequestBatch, attempt: Attempt): Promise<Answer[]
 async function requestOnce(batch: RequestBatch, source: Source): Promise<Answer> {
   const connection = new Connection(batch, source);
   try {
-    return await connection.ask(batch.timeoutMs ?? 2000, "close");
+    const answer = await connection.ask(batch.timeoutMs ?? 2000, "close");
+    // Whoever closes first keeps the port in TIME_WAIT: that should be the server, or a port could not be used again.
+    if (answer.node !== undefined) await connection.closedByServer(CLOSE_TIMEOUT_MS);
+    return answer;
   } finally {
     connection.close();
   }
@@ -127,7 +135,7 @@ class Connection {
       this.#wake();
     });
     this.#socket.on("error", (error) => this.#fail((error as { code?: string }).code ?? error.message));
-    this.#socket.on("close", () => this.#fail("closed"));
+    this.#socket.on("close", () => this.#fail(CLOSED));
   }
 
   async ask(timeoutMs: number, connection: "close" | "keep-alive" = "keep-alive"): Promise<Answer> {
@@ -152,8 +160,17 @@ class Connection {
     };
   }
 
+  /** Waits until the server has closed, or the time is over. */
+  async closedByServer(timeoutMs: number): Promise<void> {
+    const timer = setTimeout(() => this.#fail("still open"), timeoutMs);
+    while (this.#failure === undefined) await new Promise<void>((resolve) => this.#wake = resolve);
+    clearTimeout(timer);
+  }
+
+  /** An attempt that failed ends with a reset: a connection that lingers would keep its port from the next attempt. */
   close(): void {
-    this.#socket.destroy();
+    if (this.#failure === undefined || this.#failure === CLOSED) this.#socket.destroy();
+    else this.#socket.resetAndDestroy();
   }
 
   #fail(why: string): void {

@@ -181,7 +181,7 @@ async function nodeDies(tour: Tour, victim: LabNode, flows: readonly Source[]): 
       ? `its share was answered again ${
         outage.lengthMs.toFixed(0)
       } ms after the kill (allowed: ${TAKEOVER_MAX_MS} ms); ` +
-        `${outage.failed} of ${answers.length} attempts failed in between`
+        `${outage.failed} of ${answers.length} attempts failed in between (${errorKinds(answers)})`
       : `its share was still unanswered after ${PROBE_COUNT * PROBE_EVERY_MS} ms`,
   );
   const rest = without(tour.weights, victim.name);
@@ -219,9 +219,10 @@ async function nodeComesBack(tour: Tour, victim: LabNode, flows: readonly Source
   const own = answers.filter((answer) => answer.node === victim.name).length;
   report.check(
     own === flows.length,
-    `${own} of ${flows.length} connections that it used to answer are its own again; back after ${
+    `${own} of ${flows.length} connections that it used to answer are its own again, ${
       seconds(tookMs)
-    }`,
+    } after its start` +
+      (own === flows.length ? "" : ` (${errorKinds(answers) || "the others went elsewhere"})`),
   );
 }
 
@@ -355,12 +356,19 @@ function checkAllAnswered(report: Report, answers: readonly Answer[]): void {
     failed.length === 0 && answers.length > 0,
     failed.length === 0
       ? `all ${answers.length} requests were answered`
-      : `${failed.length} of ${answers.length} requests were not answered (${failed[0].error})`,
+      : `${failed.length} of ${answers.length} requests were not answered (${errorKinds(answers)})`,
   );
 }
 
 function without(weights: ReadonlyMap<string, number>, name: string): Map<string, number> {
   return new Map([...weights].filter(([other]) => other !== name));
+}
+
+/** `timeout 94, ECONNRESET 1`: how attempts failed. */
+function errorKinds(answers: readonly Answer[]): string {
+  const kinds = new Map<string, number>();
+  for (const { error } of answers) if (error !== undefined) kinds.set(error, (kinds.get(error) ?? 0) + 1);
+  return [...kinds].map(([kind, count]) => `${kind} ${count}`).join(", ");
 }
 
 function percent(fraction: number): string {

@@ -1,0 +1,288 @@
+/** `vipfarm preflight`: is this host ready to be this node? Looks only; changes nothing. */
+
+import { interfaceByName } from "../../ffi/interface.ts";
+import { addresses, type Link, links } from "../../ffi/rtnetlink.ts";
+import { UdpSocket } from "../../ffi/udp_socket.ts";
+import { checkAgainstHost } from "../config/host_check.ts";
+import { hostInterfaces } from "../config/host_interfaces.ts";
+import { type FarmConfig, forNode, type NodeConfig } from "../config/load.ts";
+import { inspectSecret } from "../config/secret.ts";
+import { addressFromBytes, type IpAddress, sameAddress } from "../core/address.ts";
+import { VipfarmError } from "../core/errors.ts";
+import { capabilityFindings } from "./capabilities.ts";
+import type { Finding } from "./finding.ts";
+import { firewallFindings } from "./firewall.ts";
+import { interfaceSysctl, readSysctl } from "./sysctl_file.ts";
+import { effectiveValue, VIP_INTERFACE_REQUIREMENTS } from "./sysctls.ts";
+
+export type { Finding };
+
+/** Oldest kernel with all that the packet path uses; older ones are not supported by anybody. */
+const KERNEL_MIN = [5, 10] as const;
+/** ARPHRD_ETHER and ARPHRD_NONE (the TUN device), linux/if_arp.h. */
+const TYPE_ETHERNET = 1;
+const TYPE_NONE = 65_534;
+/** A helper program that takes longer says nothing. */
+const PROGRAM_TIMEOUT_MS = 3000;
+/** Other nodes are listened for during this many heartbeat intervals. */
+const LISTEN_INTERVALS = 5;
+/** And at least and at most this long. */
+const LISTEN_MS_MIN = 200;
+const LISTEN_MS_MAX = 3000;
+
+/** Looks at everything that the daemon would need here as the node of that name. */
+export async function preflight(config: FarmConfig, nodeName: string): Promise<Finding[]> {
+  const node = forNode(config, nodeName);
+  const interfaces = [...new Set(node.virtualIps.map((vip) => vip.interface))];
+  const outside = Promise.all([
+    secretFindings(config.secretFile),
+    firewall(config.heartbeat.port),
+    clockFindings(),
+    ...node.heartbeatInterfaces.map((name) => heartbeatFindings(config, name)),
+  ]);
+  return [
+    ...capabilityFindings(await Deno.readTextFile("/proc/self/status")),
+    tunFinding(),
+    kernelFinding(await Deno.readTextFile("/proc/sys/kernel/osrelease")),
+    ...[...new Set([...interfaces, ...node.heartbeatInterfaces])].flatMap(interfaceFindings),
+    ...placementFindings(config, node),
+    ...interfaces.flatMap((name) => sysctlFindings(name, node)),
+    ...(await outside).flat(),
+  ];
+}
+
+/** Whether the kernel is new enough, from the text of /proc/sys/kernel/osrelease. */
+export function kernelFinding(release: string): Finding {
+  const [major, minor] = release.split(".").map(Number.parseFloat);
+  const old = major < KERNEL_MIN[0] || (major === KERNEL_MIN[0] && minor < KERNEL_MIN[1]);
+  if (!old) return { ok: true, what: `Linux ${release.trim()}` };
+  return {
+    ok: false,
+    what: `Linux ${release.trim()} is too old`,
+    remedy: `Use Linux ${KERNEL_MIN.join(".")} or later.`,
+  };
+}
+
+function tunFinding(): Finding {
+  const path = "/dev/net/tun";
+  try {
+    // Opening it makes no device yet.
+    Deno.openSync(path, { read: true, write: true }).close();
+    return { ok: true, what: `${path} can be opened` };
+  } catch (error) {
+    const absent = error instanceof Deno.errors.NotFound || String(error).includes("os error 19");
+    return {
+      ok: false,
+      what: `${path} ${absent ? "is not there" : "cannot be opened"}`,
+      remedy: absent
+        ? "Load the module: modprobe tun, and name it in /etc/modules-load.d; containers need --device /dev/net/tun."
+        : "Run as root; containers need --device /dev/net/tun.",
+    };
+  }
+}
+
+function interfaceFindings(name: string): Finding[] {
+  const link = findLink(name);
+  if (link === undefined) return []; // told with its place in the file by placementFindings
+  if (!link.up || !link.running) {
+    return [{
+      ok: false,
+      what: `${name} is ${link.up ? "up but without a carrier" : "down"}`,
+      remedy: link.up ? "Check the cable and the switch port." : `ip link set dev ${name} up`,
+    }];
+  }
+  if (link.type !== TYPE_ETHERNET) {
+    return [{
+      ok: false,
+      what: `${name} is no Ethernet interface (type ${link.type})`,
+      remedy: "Virtual MACs need Ethernet: choose the interface that the switch is on.",
+    }];
+  }
+  const findings: Finding[] = [{ ok: true, what: `${name} is up, MTU ${link.mtu}` }];
+  if (isDirectory(`/sys/class/net/${name}/brport`)) {
+    findings.push({
+      ok: "warning",
+      what: `${name} is a port of a bridge, which takes its packets`,
+      remedy: "Name the bridge itself as the interface.",
+    });
+  }
+  return findings;
+}
+
+function placementFindings(config: FarmConfig, node: NodeConfig): Finding[] {
+  const findings: Finding[] = checkAgainstHost(config, node.name, hostInterfaces(), "error")
+    .filter(({ severity }) => severity === "error")
+    .map(({ message, expected }) => ({ ok: false, what: message, remedy: `Expected: ${expected}` }));
+  const types = new Map(links().map((link) => [link.index, link]));
+  const present = addresses();
+  for (const { address } of node.virtualIps) {
+    const found = present.find((each) => sameAddress(addressFromBytes(each.address), address));
+    const link = found && types.get(found.index);
+    if (link === undefined) continue;
+    findings.push(
+      link.type === TYPE_NONE
+        ? { ok: true, what: `${address.text} is on ${link.name}: a daemon runs here already` }
+        : {
+          ok: false,
+          what:
+            `${address.text} is configured on ${link.name} of this host, so the kernel would answer for it`,
+          remedy: `ip address del ${address.text}/${found?.prefixLength} dev ${link.name}`,
+        },
+    );
+  }
+  if (findings.every(({ ok }) => ok === true)) {
+    const placed = node.virtualIps.map((vip) => `${vip.address.text} in a network of ${vip.interface}`);
+    findings.push({ ok: true, what: placed.join(", ") });
+  }
+  return findings;
+}
+
+function sysctlFindings(name: string, node: NodeConfig): Finding[] {
+  if (findLink(name) === undefined) return [];
+  const families = new Set(
+    node.virtualIps.filter((vip) => vip.interface === name).map((vip) => vip.address.family),
+  );
+  const findings: Finding[] = [];
+  let toSet = 0;
+  for (const requirement of VIP_INTERFACE_REQUIREMENTS) {
+    const { family, name: setting, value, accepts, combine, why } = requirement;
+    if (!families.has(family)) continue;
+    const effective = effectiveValue(name, requirement);
+    const all = combine === "own" ? 0 : Number(readSysctl(interfaceSysctl(family, "all", setting)) ?? 0);
+    if (effective !== undefined && accepts(effective)) continue;
+    if (effective === undefined) {
+      findings.push({
+        ok: false,
+        what: `net.ipv${family}.conf.${name}.${setting} does not exist here: ${why}`,
+        remedy: family === 6 ? "Switch IPv6 on (ipv6.disable=0)." : undefined,
+      });
+    } else if (!accepts(Math.max(all, value))) {
+      findings.push({
+        ok: false,
+        what: `net.ipv${family}.conf.all.${setting} is ${all} and overrules the interface: ${why}`,
+        remedy: `sysctl -w net.ipv${family}.conf.all.${setting}=0`,
+      });
+    } else if (!isWritable(`/proc/sys/${interfaceSysctl(family, name, setting)}`)) {
+      findings.push({
+        ok: false,
+        what: `net.ipv${family}.conf.${name}.${setting} is ${effective} and cannot be set: ${why}`,
+        remedy: "Run as root with /proc/sys writable (containers often mount it read-only).",
+      });
+    } else toSet++;
+  }
+  if (findings.length === 0) {
+    const doing = toSet === 0 ? "are right" : `can be set (${toSet} will be changed while the daemon runs)`;
+    findings.push({ ok: true, what: `the sysctls of ${name} ${doing}` });
+  }
+  return findings;
+}
+
+async function secretFindings(path: string): Promise<Finding[]> {
+  const { problem } = await inspectSecret(path);
+  if (problem === undefined) return [{ ok: true, what: `the secret ${path} is there, for its owner only` }];
+  const ok = problem.severity === "warning" ? "warning" : false;
+  return [{ ok, what: problem.message, remedy: `Expected: ${problem.expected}` }];
+}
+
+async function firewall(port: number): Promise<Finding[]> {
+  const rules = await output("nft", ["-j", "list", "ruleset"]);
+  // Without nft there is nothing that could be read; most hosts without it have no firewall.
+  return rules === undefined ? [] : firewallFindings(rules, port);
+}
+
+async function clockFindings(): Promise<Finding[]> {
+  const synchronised = await output("timedatectl", ["show", "--property=NTPSynchronized", "--value"]);
+  if (synchronised === undefined) return []; // no systemd: nobody to ask
+  if (synchronised.trim() === "yes") return [{ ok: true, what: "the clock is synchronised" }];
+  return [{
+    ok: "warning",
+    what:
+      "the clock is not synchronised; the farm does not need that, but logs of the nodes will not line up",
+    remedy: "Run systemd-timesyncd or chrony.",
+  }];
+}
+
+/** Joins the groups as the daemon would, and listens for other nodes. */
+async function heartbeatFindings(config: FarmConfig, name: string): Promise<Finding[]> {
+  const { groups, port, peers, intervalMs } = config.heartbeat;
+  const link = findLink(name);
+  if (link === undefined || !link.up || peers.length > 0) return [];
+  if (!link.multicast) {
+    return [{ ok: false, what: `${name} does no multicast`, remedy: `ip link set dev ${name} multicast on` }];
+  }
+  const own = addresses(link.index);
+  const findings: Finding[] = [];
+  const sockets: Array<{ readonly group: IpAddress; readonly socket: UdpSocket }> = [];
+  try {
+    for (const group of [groups.ipv4, groups.ipv6]) {
+      if (!own.some(({ family }) => family === group.family)) continue;
+      const options = { interfaceIndex: link.index, interfaceName: name, group: group.bytes, port };
+      sockets.push({ group, socket: UdpSocket.openMulticast(options) });
+    }
+    const listenMs = Math.min(Math.max(LISTEN_INTERVALS * intervalMs, LISTEN_MS_MIN), LISTEN_MS_MAX);
+    await new Promise((resolve) => setTimeout(resolve, listenMs));
+    for (const { group, socket } of sockets) {
+      const heard = new Set<string>();
+      for (let i = socket.receiveBatch(); i > 0; i--) {
+        heard.add(addressFromBytes(socket.sourceAddress(i - 1)).text);
+      }
+      findings.push({
+        ok: true,
+        what: `heartbeat group ${group.text} port ${port} joined on ${name}; ` +
+          (heard.size === 0
+            ? "no other node is heard (there may be none yet)"
+            : `heard: ${[...heard].join(", ")}`),
+      });
+    }
+  } catch (error) {
+    if (!(error instanceof VipfarmError)) throw error;
+    findings.push({ ok: false, what: error.message, remedy: error.remedy });
+  } finally {
+    for (const { socket } of sockets) socket.close();
+  }
+  return findings;
+}
+
+function findLink(name: string): Link | undefined {
+  try {
+    return interfaceByName(name);
+  } catch (error) {
+    if (error instanceof VipfarmError) return undefined;
+    throw error;
+  }
+}
+
+function isWritable(path: string): boolean {
+  try {
+    Deno.openSync(path, { write: true }).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
+  }
+}
+
+/** Standard output of a program; `undefined` if it is not there, fails, or takes too long. */
+async function output(program: string, args: string[]): Promise<string | undefined> {
+  try {
+    const PATH = `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin`;
+    const signal = AbortSignal.timeout(PROGRAM_TIMEOUT_MS);
+    const { success, stdout } = await new Deno.Command(program, {
+      args,
+      env: { PATH },
+      stdin: "null",
+      stderr: "null",
+      signal,
+    }).output();
+    return success ? new TextDecoder().decode(stdout) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,23 @@
+import assert from "node:assert/strict";
+import { capabilityFindings } from "../../../src/host/capabilities.ts";
+import { kernelFinding } from "../../../src/host/preflight.ts";
+
+const status = (effective: bigint) =>
+  `Name:\tx\nCapEff:\t${effective.toString(16).padStart(16, "0")}\nSeccomp:\t0\n`;
+
+Deno.test("missing capabilities that the daemon needs are errors, the others warnings", () => {
+  assert.ok(capabilityFindings(status((1n << 41n) - 1n)).every(({ ok }) => ok === true));
+  assert.deepEqual(capabilityFindings(status(0n)).map(({ ok }) => ok), [false, false, "warning", "warning"]);
+  const onlyNet = capabilityFindings(status(1n << 12n | 1n << 13n));
+  assert.deepEqual(onlyNet.map(({ ok }) => ok), [true, true, "warning", "warning"]);
+  assert.match(onlyNet[3].remedy ?? "", /AmbientCapabilities=CAP_SYS_NICE.*--cap-add SYS_NICE/);
+});
+
+Deno.test("the kernel must be new enough", () => {
+  for (const release of ["5.10.0-8-amd64\n", "6.1.0", "10.0"]) {
+    assert.equal(kernelFinding(release).ok, true, release);
+  }
+  for (const release of ["4.19.0", "5.9.16-rc1+", "3.10.0-1160.el7"]) {
+    assert.equal(kernelFinding(release).ok, false, release);
+  }
+});
