@@ -47,6 +47,8 @@ export class SimulatedNode {
   leaseDeadlineMs = 0;
   /** Bit for each watched bucket. */
   claimed = 0;
+  /** What it sent last; an attacker has it too. */
+  lastSent: Heartbeat | undefined;
   readonly queue: Held[] = [];
   readonly lastAccepted = new Map<string, { incarnation: number; sequence: number }>();
   /** For each other node: when the newest message was sent that was taken in from it. */
@@ -323,6 +325,7 @@ export class World {
       case "send": {
         const startedMs = node.localMs(this.nowMs);
         const message = membership.heartbeat(startedMs, this.#wallMs(node));
+        node.lastSent = message;
         if (!node.sendsFail) this.#transmit(node, message);
         membership.sent(!node.sendsFail, startedMs);
         break;

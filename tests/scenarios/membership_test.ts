@@ -1,0 +1,222 @@
+/**
+ * Stories of a farm as transcripts that people can read: tests/scenarios/membership/<story>.txt holds what must
+ * happen, line by line. VIPFARM_UPDATE_TRANSCRIPTS=1 writes them anew; read the difference before you keep it.
+ */
+
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { type SimulatedNode, World } from "../simulation/world.ts";
+
+const UPDATE = Deno.env.get("VIPFARM_UPDATE_TRANSCRIPTS") !== undefined;
+
+/** Tells the story and compares it with its transcript. */
+function story(name: string, title: string, tell: (world: World) => void): void {
+  Deno.test(`${name}: ${title}`, () => {
+    const world = new World({ seed: 1 });
+    Object.assign(world.weather, { delayMsMin: 0.2, delayMsMax: 0.2 });
+    tell(world);
+    const url = new URL(`./membership/${name}.txt`, import.meta.url);
+    const text = `${title}\n\n${world.transcript}\n`;
+    if (UPDATE) writeFileSync(url, text);
+    assert.equal(text, readFileSync(url, "utf8"));
+  });
+}
+
+/** A farm of these nodes that is up. */
+function farm(world: World, ...names: string[]): SimulatedNode[] {
+  const nodes = names.map((name) => world.addNode(name));
+  for (const node of nodes) {
+    world.start(node);
+    world.run(7);
+  }
+  world.run(1000 - world.nowMs);
+  return nodes;
+}
+
+/** Says who claims how many of the watched buckets. */
+function shares(world: World): void {
+  const counts = world.nodes.map((node) =>
+    `${node.name} ${world.claimants().filter((names) => names.includes(node.name)).length}`
+  );
+  world.note("", `buckets claimed: ${counts.join(", ")}`);
+}
+
+function states(world: World, node: SimulatedNode): void {
+  const lines = node.membership!.view(world.nowMs).map((line) =>
+    `${line.name} ${line.state} (${line.reason})`
+  );
+  world.note(node.name, `sees: ${lines.join("; ")}`);
+}
+
+story("cold_start", "Three nodes start at once and share the buckets after five intervals.", (world) => {
+  farm(world, "n1", "n2", "n3");
+  shares(world);
+  states(world, world.node("n1"));
+});
+
+story("death", "A node dies; after three intervals it is suspected, after five it is replaced.", (world) => {
+  const [, n2] = farm(world, "n1", "n2", "n3");
+  shares(world);
+  world.crash(n2);
+  world.run(700);
+  shares(world);
+  states(world, world.node("n1"));
+});
+
+story("pause", "A node does not run for three seconds; its lease ends before it is replaced.", (world) => {
+  const [, n2] = farm(world, "n1", "n2", "n3");
+  world.stall(n2, 3000);
+  world.run(395);
+  shares(world);
+  world.run(105);
+  shares(world);
+  world.run(3200);
+  shares(world);
+});
+
+story("short_pause", "A node does not run for a moment shorter than its lease: nothing moves.", (world) => {
+  const [, n2] = farm(world, "n1", "n2", "n3");
+  world.stall(n2, 250);
+  world.run(1000);
+  shares(world);
+});
+
+story(
+  "one_way_cut",
+  "n1 is not heard by n2, but hears it: n1 stops, and joins when it is heard again.",
+  (world) => {
+    const [n1, n2] = farm(world, "n1", "n2", "n3");
+    world.note("", "what n1 sends does not reach n2");
+    world.cut(n1, n2);
+    world.run(450);
+    shares(world);
+    states(world, n1);
+    world.run(1550);
+    shares(world);
+    states(world, n1);
+    world.note("", "the cut ends");
+    world.heal();
+    world.run(1000);
+    shares(world);
+  },
+);
+
+story(
+  "partition",
+  "The network falls in two: each side serves, and at the end of the cut one view is found at once.",
+  (world) => {
+    const [n1, n2, n3] = farm(world, "n1", "n2", "n3");
+    world.note("", "cut: n1 | n2 n3");
+    for (const other of [n2, n3]) {
+      world.cut(n1, other);
+      world.cut(other, n1);
+    }
+    world.run(1000);
+    shares(world);
+    world.note("", "the cut ends");
+    world.heal();
+    world.run(300);
+    shares(world);
+  },
+);
+
+story(
+  "join",
+  "A fourth node joins: it listens, announces itself, and takes its share without a gap.",
+  (world) => {
+    farm(world, "n1", "n2", "n3");
+    shares(world);
+    world.watchGaps();
+    world.start(world.addNode("n4"));
+    world.run(350);
+    states(world, world.node("n4"));
+    world.run(650);
+    shares(world);
+    world.note("", `longest time that a bucket had no node: ${world.longestGapMs.toFixed(1)} ms`);
+  },
+);
+
+story("drain", "Two nodes are drained at once, and resume.", (world) => {
+  const [n1, n2] = farm(world, "n1", "n2", "n3");
+  world.watchGaps();
+  world.settings(n1, [1, 100], true);
+  world.settings(n2, [1, 100], true);
+  world.run(500);
+  shares(world);
+  states(world, world.node("n3"));
+  world.settings(n1, [1, 100], false);
+  world.settings(n2, [1, 300], false);
+  world.run(500);
+  shares(world);
+  world.note("", `longest time that a bucket had no node: ${world.longestGapMs.toFixed(1)} ms`);
+});
+
+story("leave", "A node is stopped: it hands over at once and says goodbye.", (world) => {
+  const [, n2] = farm(world, "n1", "n2", "n3");
+  world.watchGaps();
+  world.leave(n2);
+  world.run(500);
+  shares(world);
+  states(world, world.node("n1"));
+  world.note("", `longest time that a bucket had no node: ${world.longestGapMs.toFixed(1)} ms`);
+});
+
+story(
+  "flapping",
+  "A node that keeps being paused listens longer each time before it takes its share.",
+  (world) => {
+    const [, n2] = farm(world, "n1", "n2", "n3");
+    for (let i = 0; i < 4; i++) {
+      world.stall(n2, 600);
+      world.run(2600);
+    }
+    shares(world);
+  },
+);
+
+story("clock_jump", "A wall clock jumps by an hour: it is reported, and nothing else happens.", (world) => {
+  const [, n2] = farm(world, "n1", "n2", "n3");
+  world.note("n2", "its wall clock jumps by an hour");
+  n2.wallOffsetMs += 3_600_000;
+  world.run(1000);
+  shares(world);
+});
+
+story(
+  "clock_back",
+  "A node restarts with a clock that went back: the others tell it what to exceed.",
+  (world) => {
+    const [, n2] = farm(world, "n1", "n2", "n3");
+    world.crash(n2);
+    n2.wallOffsetMs -= 60_000;
+    world.run(100);
+    world.start(n2);
+    world.run(1500);
+    shares(world);
+  },
+);
+
+story(
+  "replay",
+  "An attacker replays what a dead node sent: with a memory of it nothing happens, without one it is ignored.",
+  (world) => {
+    const [, n2] = farm(world, "n1", "n2", "n3");
+    const recorded = n2.lastSent!;
+    world.crash(n2);
+    world.run(600_000);
+    world.note("", "n1 hears the recording");
+    world.inject(world.node("n1"), recorded);
+    world.note("", "n1 is restarted, and forgets n2");
+    world.crash(world.node("n1"));
+    world.start(world.node("n1"));
+    world.run(1000);
+    shares(world);
+    world.note("", "n1 hears the recording, again and again");
+    for (let i = 0; i < 20; i++) {
+      world.inject(world.node("n1"), { ...recorded, sequence: recorded.sequence + i });
+      world.run(50);
+    }
+    shares(world);
+    states(world, world.node("n1"));
+  },
+);
