@@ -47,10 +47,6 @@ export const libc = Deno.dlopen("libc.so.6", {
   mmap: { parameters: ["usize", "usize", "i32", "i32", "i32", "i64"], result: "usize" },
   // int munmap(void *addr, size_t length);
   munmap: { parameters: ["usize", "usize"], result: "i32" },
-  // int mlockall(int flags);
-  mlockall: { parameters: ["i32"], result: "i32" },
-  // int munlockall(void);
-  munlockall: { parameters: [], result: "i32" },
   // long sysconf(int name);
   sysconf: { parameters: ["i32"], result: "i32" },
   // int clock_gettime(clockid_t clockid, struct timespec *tp);

@@ -1,4 +1,9 @@
-/** How soon the kernel runs the calling thread: sched(7), mlockall(2), PR_SET_TIMERSLACK(2const). */
+/**
+ * How soon the kernel runs the calling thread: sched(7), PR_SET_TIMERSLACK(2const).
+ *
+ * There is no mlockall(2) here, on purpose: V8 gives memory back by madvise(2), which fails on locked pages, and V8 then
+ * ends the process ("Check failed: 0 == ret").
+ */
 
 import { SystemError } from "./errors.ts";
 import * as C from "./layout/constants.ts";
@@ -23,23 +28,6 @@ export function setNormalPriority(): boolean {
 /** Whether the calling thread runs with {@link setRealtimePriority}. */
 export function hasRealtimePriority(): boolean {
   return (libc.sched_getscheduler(0) & ~C.SCHED_RESET_ON_FORK) === C.SCHED_FIFO;
-}
-
-/**
- * Keeps the whole process in memory, so that no thread waits for a disk. Only pages that are really used count
- * (MCL_ONFAULT): the JavaScript engine reserves far more addresses than there is memory. Returns false when the
- * privilege or the limit (CAP_IPC_LOCK, RLIMIT_MEMLOCK) does not allow it. Throws {@link SystemError} otherwise.
- */
-export function lockMemory(): boolean {
-  if (libc.mlockall(C.MCL_CURRENT | C.MCL_FUTURE | C.MCL_ONFAULT) === 0) return true;
-  const failure = errno();
-  if (failure === ERRNO.EPERM[0] || failure === ERRNO.ENOMEM[0]) return false;
-  throw new SystemError({ operation: "lock memory", errno: failure });
-}
-
-/** Takes {@link lockMemory} back. */
-export function unlockMemory(): void {
-  check(libc.munlockall(), "unlock memory");
 }
 
 /** How much later than asked the calling thread may be woken from poll, to save wake-ups: 50,000 ns unless set. */

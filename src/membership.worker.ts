@@ -6,7 +6,7 @@
 import { boottimeMs, realtimeMs } from "../ffi/clock.ts";
 import { EventFd } from "../ffi/eventfd.ts";
 import { POLLIN, PollSet } from "../ffi/poll.ts";
-import { lockMemory, setRealtimePriority, setTimerSlackNs } from "../ffi/scheduling.ts";
+import { setRealtimePriority, setTimerSlackNs } from "../ffi/scheduling.ts";
 import { UdpSocket } from "../ffi/udp_socket.ts";
 import { addressFromBytes } from "./core/address.ts";
 import { ClaimsPublisher } from "./dataplane/claims_publisher.ts";
@@ -86,7 +86,6 @@ class MembershipThread {
 
   async run(): Promise<void> {
     setTimerSlackNs(1);
-    lockMemory();
     setRealtimePriority(REALTIME_PRIORITY);
     const poll = new PollSet([
       { fd: this.#wake.fd, events: POLLIN },

@@ -60,9 +60,6 @@ export const EFD_NONBLOCK = 0o4000;
 export const PROT_READ = 1;
 export const PROT_WRITE = 2;
 export const MAP_SHARED = 1;
-export const MCL_CURRENT = 1;
-export const MCL_FUTURE = 2;
-export const MCL_ONFAULT = 4;
 export const _SC_PAGESIZE = 30;
 
 // time.h, sched.h, sys/prctl.h

@@ -6,7 +6,6 @@ import type { Finding } from "./finding.ts";
 const CAPABILITIES = [
   { name: "CAP_NET_ADMIN", bit: 12n, needed: true, use: "the TUN device, addresses and sysctls" },
   { name: "CAP_NET_RAW", bit: 13n, needed: true, use: "the packet socket" },
-  { name: "CAP_IPC_LOCK", bit: 14n, needed: false, use: "staying in memory when the host swaps" },
   { name: "CAP_SYS_NICE", bit: 23n, needed: false, use: "heartbeats on time when all processors are busy" },
 ] as const;
 

@@ -8,12 +8,10 @@ import { EventFd } from "../../../ffi/eventfd.ts";
 import { POLLIN, POLLNVAL, PollSet } from "../../../ffi/poll.ts";
 import {
   hasRealtimePriority,
-  lockMemory,
   setNormalPriority,
   setRealtimePriority,
   setTimerSlackNs,
   timerSlackNs,
-  unlockMemory,
 } from "../../../ffi/scheduling.ts";
 
 Deno.test("an eventfd adds up, is read once, and wakes a poll", () => {
@@ -110,18 +108,6 @@ Deno.test("real-time priority is given and taken back, or refused without an err
     () => setRealtimePriority(1000),
     (error: unknown) => error instanceof SystemError && error.is("EINVAL") && error.value === "priority 1000",
   );
-});
-
-Deno.test("memory is locked without filling it, or refused without an error", () => {
-  const locked = () => Number(/VmLck:\s+(\d+)/.exec(Deno.readTextFileSync("/proc/self/status"))![1]);
-  assert.equal(locked(), 0);
-  if (!lockMemory()) return;
-  try {
-    assert.ok(locked() > 0);
-  } finally {
-    unlockMemory();
-  }
-  assert.equal(locked(), 0);
 });
 
 Deno.test("a system error says what was tried, with which value, why, and what to do", () => {
