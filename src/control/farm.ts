@@ -18,7 +18,7 @@ import { type IpAddress } from "../core/address.ts";
 import { type FarmKeys } from "../core/keys.ts";
 import { BUCKETS } from "../core/limits.ts";
 import { PRESENCE } from "../dataplane/plan.ts";
-import { CLAIM, type SharedClaims, type SharedCounters } from "../dataplane/shared.ts";
+import { type SharedClaims, type SharedCounters } from "../dataplane/shared.ts";
 import { VERDICTS } from "../dataplane/verdicts.ts";
 import { type ClaimsBasis, type MemberView } from "../membership/types.ts";
 import { explainFlow } from "../ownership/explain.ts";
@@ -222,9 +222,7 @@ export class Farm implements FarmSource {
 
   #claimedShare(table: number): number {
     if (!this.parts.claims.leaseHolds(this.parts.now32())) return 0;
-    let claimed = 0;
-    for (const flags of this.parts.claims.tables[table]) claimed += flags & CLAIM;
-    return claimed / BUCKETS;
+    return this.parts.claims.claimedCount(table) / BUCKETS;
   }
 
   #byService(value: (table: number) => number): Record<string, number> {

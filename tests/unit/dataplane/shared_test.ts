@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { BUCKETS } from "../../../src/core/limits.ts";
+import { CLAIM, CONTESTED, RETAINED, SharedClaims } from "../../../src/dataplane/shared.ts";
+
+Deno.test("claims are counted by table, whatever else is marked beside them", () => {
+  const claims = SharedClaims.create(3, 0);
+  const mark = fc.record({
+    bucket: fc.nat(BUCKETS - 1),
+    flags: fc.nat(CLAIM | CONTESTED | RETAINED),
+  });
+  fc.assert(fc.property(fc.array(mark), (marks) => {
+    claims.tables[1].fill(0);
+    for (const { bucket, flags } of marks) claims.tables[1][bucket] = flags;
+    assert.equal(claims.claimedCount(1), claims.tables[1].filter((flags) => (flags & CLAIM) !== 0).length);
+    assert.equal(claims.claimedCount(0) + claims.claimedCount(2), 0);
+  }));
+  claims.tables[2].fill(CLAIM | CONTESTED | RETAINED);
+  assert.equal(claims.claimedCount(2), BUCKETS);
+});
+
+Deno.test("a lease holds up to its deadline, across the wrap of the clock, and not after silence", () => {
+  const nearWrap = 0x7fff_fff0;
+  const claims = SharedClaims.create(1, nearWrap);
+  assert.ok(!claims.leaseHolds(nearWrap));
+  claims.renewLease((nearWrap + 100) | 0);
+  assert.ok(claims.leaseHolds(nearWrap));
+  assert.ok(claims.leaseHolds((nearWrap + 99) | 0));
+  assert.ok(!claims.leaseHolds((nearWrap + 100) | 0));
+  claims.silence(nearWrap);
+  assert.ok(!claims.leaseHolds(nearWrap));
+});
