@@ -18,7 +18,9 @@ export function policyHash(text: string): string {
 /** Adds the page to `app`. */
 export function addConsole(app: OpenAPIHono<AdminEnv>): void {
   // Functions, since a replacement text would be searched for `$&` and the like.
-  const html = page.replace("/*STYLE*/", () => style).replace("/*SCRIPT*/", () => script);
+  const html = page
+    .replace("<!--STYLE-->", () => `<style>${style}</style>`)
+    .replace("<!--SCRIPT-->", () => `<script>${script}</script>`);
   const policy = [
     "default-src 'none'",
     `style-src ${policyHash(style)}`,

@@ -11,7 +11,7 @@ interface Operation {
   summary?: string;
   description?: string;
   parameters?: Array<
-    { name: string; in: string; required?: boolean; description?: string; schema?: unknown }
+    { name: string; in: string; required?: boolean; description?: string; schema?: object }
   >;
   requestBody?: { content: Record<string, { schema?: unknown }> };
   responses: Record<string, { description: string; content?: Record<string, { schema?: unknown }> }>;
@@ -71,11 +71,13 @@ function renderDocs(document: Document) {
     ${raw(`<style>${STYLE}</style>`)}
       </head>
       <body>
-    <h1>${document.info.title} <small>${document.info.version}</small></h1>
+        <main>
+        <h1>${document.info.title} <small>${document.info.version}</small></h1>
     <p>${document.info.description} <a href="/openapi.json">openapi.json</a> · <a href="/">console</a></p>
     ${operations}
     <h2>Shapes</h2>
     ${shapes}
+      </main>
       </body>
     </html>
   `;
@@ -87,7 +89,10 @@ function renderOperation(title: string, operation: Operation) {
       <tr>
         <th scope="row"><code>${parameter.name}</code></th>
         <td>${parameter.in}${parameter.required ? ", required" : ""}</td>
-        <td>${parameter.description ?? ""} <code>${JSON.stringify(parameter.schema ?? {})}</code></td>
+        <td>${parameter.description ?? ""} <code>${JSON.stringify({
+          ...parameter.schema,
+          description: undefined,
+        })}</code></td>
       </tr>
     `
   );
@@ -111,7 +116,7 @@ function renderOperation(title: string, operation: Operation) {
     `
   );
   return html`<h2><code>${title}</code></h2>
-<p><strong>${operation.summary ?? ""}</strong> ${operation.description ?? ""}</p>
+<p><strong>${operation.summary ?? ""}</strong> ${(operation.description ?? "").replaceAll("`", "")}</p>
 <table>${parameters}${body}${responses}</table>`;
 }
 

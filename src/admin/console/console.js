@@ -5,6 +5,8 @@
 const POLL_MS = 1000;
 const ANSWER_WAIT_MS = 2500; // a request that takes longer counts as lost
 const STALE_MS = 3000; // three polls without an answer
+const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
+const DATE = { month: "short", day: "numeric" };
 const STREAM_SILENCE_MS = 40_000; // the node sends a comment every 15 s
 const EVENTS_SHOWN_MAX = 300;
 
@@ -35,10 +37,14 @@ async function ask(path, options = {}) {
   const headers = token === "" ? {} : { authorization: `Bearer ${token}` };
   const response = await fetch(path, { ...options, headers: { ...headers, ...options.headers } });
   if (response.status === 401) askForToken(token === "" ? "" : "This token is not known.");
+  if (response.status === 429 && farm === undefined) askForToken("Too many wrong tokens: wait a minute.");
   return response;
 }
 
+// Nothing is asked until there is another token: wrong ones are counted, and lock this address out.
 function askForToken(text) {
+  token = "";
+  sessionStorage.removeItem("vipfarm-token");
   $("login").hidden = false;
   $("live").hidden = true;
   $("login-problem").textContent = text;
@@ -49,6 +55,7 @@ $("login").addEventListener("submit", (event) => {
   token = $("token").value.trim();
   sessionStorage.setItem("vipfarm-token", token);
   $("token").value = "";
+  $("login").hidden = true;
   poll();
 });
 
@@ -90,7 +97,9 @@ function showLink() {
   const age = Number.isFinite(ageMs) ? `; shown is what it said ${Math.round(ageMs / 1000)} s ago` : "";
   const text = state === "live"
     ? `live from ${farm.node}`
-    : `connection lost: ${problem || "no answer"}${age}`;
+    : $("login").hidden
+    ? `connection lost: ${problem || "no answer"}${age}`
+    : "a token is needed";
   if ($("link").dataset.state !== state || state === "lost") $("link").textContent = text;
   $("link").dataset.state = state;
   document.title = state === "live" ? `vipfarm ${farm.farm}` : "vipfarm: connection lost";
@@ -121,7 +130,13 @@ function memberRow(member) {
     const text = held === undefined || Math.abs(held - share) < 0.0005
       ? percent(share)
       : `${percent(share)}, holds ${percent(held)}`;
-    return element("div", { class: "share" }, service, element("span", { class: "bar" }, fill), text);
+    return element(
+      "div",
+      { class: "share" },
+      element("span", {}, service),
+      element("span", { class: "bar" }, fill),
+      text,
+    );
   });
   const name = element("th", { scope: "row" }, member.name);
   name.append(
@@ -176,7 +191,7 @@ $("who").addEventListener("submit", async (event) => {
       return;
     }
     const asked = `${body.client}${body.port === undefined ? "" : ` port ${body.port}`}, ` +
-      `${body.service ?? "no service"}, asked ${new Date().toLocaleTimeString()}`;
+      `${body.service ?? "no service"}, asked at ${timeText(new Date())}`;
     replace(answer, [
       element("div", {}, element("strong", {}, body.owner ?? "nobody")),
       element("div", {}, body.why),
@@ -191,13 +206,21 @@ $("who").addEventListener("submit", async (event) => {
 
 // ---- events ----
 
+/** The time, with the date if it is not today's. */
+function timeText(at) {
+  const time = at.toLocaleTimeString([], TIME);
+  return at.toDateString() === new Date().toDateString()
+    ? time
+    : `${at.toLocaleDateString([], DATE)} ${time}`;
+}
+
 function showEvent(event) {
   const list = $("events");
   const at = new Date(event.at);
   const item = element(
     "li",
     { "data-severity": event.severity },
-    element("time", { datetime: event.at, title: event.at }, at.toLocaleTimeString()),
+    element("time", { datetime: event.at, title: event.at }, timeText(at)),
     element(
       "div",
       {},
@@ -266,6 +289,6 @@ function takeBlock(block) {
 
 setInterval(() => {
   showLink();
-  poll();
+  if ($("login").hidden) poll();
 }, POLL_MS);
 poll();
