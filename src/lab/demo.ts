@@ -2,7 +2,7 @@
 
 import { EXIT, VipfarmError } from "../core/errors.ts";
 import { Lab, LAB_PORTS } from "./lab.ts";
-import { runInUserNamespaceIfNeeded } from "./privilege.ts";
+import { requireTun, runInUserNamespaceIfNeeded } from "./privilege.ts";
 import { vipfarmArgv } from "./program.ts";
 import { Relay } from "./relay.ts";
 import { Report } from "./report.ts";
@@ -37,6 +37,7 @@ const EXIT_INTERRUPTED = 130;
 export async function runDemo(options: DemoOptions, args: readonly string[] = Deno.args): Promise<number> {
   const elsewhere = await runInUserNamespaceIfNeeded(args);
   if (elsewhere !== undefined) return elsewhere;
+  requireTun();
   const interrupted = new AbortController();
   const onSignal = () => interrupted.abort();
   const signals = ["SIGINT", "SIGTERM"] as const;
@@ -141,12 +142,7 @@ async function live(lab: Lab, report: Report, interrupted: AbortSignal): Promise
   const relays = lab.nodes.map((node, i) =>
     consoles.use(new Relay(`${node.runtimeDirectory}/admin.sock`, CONSOLE_PORT + i))
   );
-  const vipfarm = vipfarmArgv().map((word) =>
-    word.startsWith(Deno.cwd()) ? word.slice(Deno.cwd().length + 1) : word
-  );
-  const command = vipfarm.join(" ");
   const [first, second = first] = lab.nodes;
-  const runtime = `--runtime-dir ${first.runtimeDirectory}`;
   const client = lab.namespace("c1");
   report.step("Look at it", "The consoles, for a browser on this machine:");
   for (const [i, node] of lab.nodes.entries()) {
@@ -158,11 +154,12 @@ async function live(lab: Lab, report: Report, interrupted: AbortSignal): Promise
   );
   for (
     const line of [
+      `alias vipfarm="${vipfarmArgv().join(" ")}"; farm="--runtime-dir ${first.runtimeDirectory}"`,
       `nsenter --net=${client.path} curl -s http://${lab.virtualIps.ipv4[0]}:${LAB_PORTS.http}/`,
-      `${command} status ${runtime}`,
-      `${command} explain ${lab.clients[0].station.ipv4}:5000 --service http ${runtime}`,
-      `${command} drain ${second.name} ${runtime}`,
-      `${command} resume ${second.name} ${runtime}`,
+      "vipfarm status $farm",
+      `vipfarm explain ${lab.clients[0].station.ipv4}:5000 --service http $farm`,
+      `vipfarm drain ${second.name} $farm`,
+      `vipfarm resume ${second.name} $farm`,
       `kill -KILL ${second.daemon?.pid}        # ${second.name} dies`,
     ]
   ) report.line(`     ${report.paint("cyan", line)}`);

@@ -57,6 +57,27 @@ export async function requireLabAbilities(): Promise<void> {
   }
 }
 
+/**
+ * Checks that the nodes' daemons will get their TUN devices.
+ * @throws VipfarmError with exit code 4 and the remedy.
+ */
+export function requireTun(): void {
+  const path = "/dev/net/tun";
+  try {
+    Deno.openSync(path, { read: true, write: true }).close();
+  } catch (cause) {
+    throw new VipfarmError({
+      operation: "start a farm",
+      problem: cause instanceof Error ? cause.message : String(cause),
+      value: path,
+      remedy:
+        "Run it as root with the kernel module tun loaded (modprobe tun); containers need --device /dev/net/tun.",
+      exitCode: EXIT.privilege,
+      cause,
+    });
+  }
+}
+
 /** Whether a lab can be made here, and if not, why: for tests that skip. */
 export async function labUnavailable(): Promise<string | undefined> {
   try {
@@ -87,8 +108,9 @@ export async function runInUserNamespaceIfNeeded(args: readonly string[]): Promi
     ? [Deno.execPath()]
     : [Deno.execPath(), "run", "-A", "--quiet", Deno.mainModule];
   const child = new Deno.Command(unshare[0], {
-    args: [...unshare.slice(1), "--", ...self, ...args],
-    env: { [NESTED_VARIABLE]: "1" },
+    // setpriv inside: entering a user namespace changes credentials, which may clear the signal (prctl(2)).
+    args: [...unshare.slice(1), "--", "setpriv", "--pdeathsig", "KILL", "--", ...self, ...args],
+    env: { PATH: searchPath(), [NESTED_VARIABLE]: "1" },
   }).spawn();
   // The terminal sends Ctrl-C to both; the inner one cleans up, this one waits for it.
   const pass = (signal: Deno.Signal) => () => child.kill(signal);
