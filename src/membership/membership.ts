@@ -6,11 +6,16 @@
 
 import type { FarmEventInit } from "../core/events.ts";
 import { MEMBERS_MAX } from "../core/limits.ts";
-import type { AnswerCode, HeardMember, Heartbeat, Order, Retained } from "../wire/heartbeat.ts";
+import type { AnswerCode, HeardMember, Heartbeat, Order } from "../wire/heartbeat.ts";
 import { RETAINED_BITMAP_BYTES } from "../wire/heartbeat.ts";
-import { adopt, type DeadMember, type Member, newMember } from "./member.ts";
+import { Departed } from "./departed.ts";
+import { Herald } from "./herald.ts";
+import { Joining } from "./joining.ts";
+import { isRecording, knowsUs, listsUs, mustAcknowledge, objection } from "./judgement.ts";
+import { adopt, type Member, newMember } from "./member.ts";
 import { OrderDesk } from "./orders.ts";
 import { OwnSettings } from "./own.ts";
+import { SendSchedule } from "./schedule.ts";
 import * as timing from "./timing.ts";
 import type { ClaimsBasis, Effect, MembershipCounters, MembershipOptions, MemberView } from "./types.ts";
 import { viewOfDead, viewOfMember, viewOfSelf } from "./view.ts";
@@ -33,34 +38,22 @@ export class Membership {
 
   protected readonly own: OwnSettings;
   protected readonly members = new Map<string, Member>();
-  readonly #dead = new Map<string, DeadMember>();
-  readonly #remembered = new Map<string, { readonly incarnation: number; readonly untilMs: number }>();
+  readonly #departed = new Departed();
+  readonly #herald = new Herald();
   readonly #orders: OrderDesk;
+  readonly #schedule: SendSchedule;
+  readonly #joining: Joining;
   readonly #retained = new Map<number, Uint8Array>();
   #servicesDigest: number;
   #vipFramesSeen = 0;
+  #sequence = 0;
 
-  #effects: Effect[] = [];
   #claimsDirty = false;
   #viewDirty = true;
-
   #lastInputMs: number;
   #ownSinceMs: number;
-  #sequence = 0;
-  /** Until then, urgent heartbeats are paid for at one per URGENT_SPACING. */
-  #urgentPaidMs = -Infinity;
-  #nextSendMs: number;
-  #urgent = true;
-  #lastSentOkMs = -Infinity;
-  #sendsFail = false;
   #leaseDeadlineMs = 0;
   #leaseForfeited = false;
-
-  #listenFromMs: number;
-  #announceFromMs: number | undefined;
-  #waitsFor = "listens before it takes its share";
-  #flaps = 0;
-  #duplicateUntilMs = -Infinity;
   #silence: string | undefined;
   #silentSinceMs = 0;
   #leavingSinceMs = 0;
@@ -79,9 +72,9 @@ export class Membership {
     this.#servicesDigest = options.servicesDigest;
     this.#lastInputMs = options.nowMs;
     this.#ownSinceMs = options.nowMs;
-    this.#listenFromMs = options.nowMs;
-    this.#nextSendMs = options.nowMs;
-    this.#orders = new OrderDesk(options.name, (effect) => this.#effects.push(effect));
+    this.#schedule = new SendSchedule(options.intervalMs, options.nowMs);
+    this.#joining = new Joining(options.intervalMs, options.nowMs);
+    this.#orders = new OrderDesk(options.name, (effect) => this.#herald.push(effect));
   }
 
   // ---------------------------------------------------------------------------------------------- inputs
@@ -104,10 +97,7 @@ export class Membership {
     if (this.#finished) return;
     this.#detectFailures(nowMs);
     this.#orders.expire(nowMs);
-    for (const [name, { untilMs }] of this.#remembered) if (nowMs >= untilMs) this.#remembered.delete(name);
-    for (const [name, { diedMs }] of this.#dead) {
-      if (nowMs - diedMs >= timing.DEAD_SHOWN_MS) this.#dead.delete(name);
-    }
+    this.#departed.expire(nowMs);
     this.#evaluate(nowMs);
     this.#scheduleSend(nowMs);
   }
@@ -123,7 +113,7 @@ export class Membership {
         status: member.suspect ? "suspect" : "heard",
       });
     }
-    for (const [name, { incarnation }] of this.#remembered) {
+    for (const { name, incarnation } of this.#departed.remembered) {
       if (heard.length >= MEMBERS_MAX) break;
       if (!this.members.has(name)) {
         heard.push({ name, incarnation, settingsVersion: 0, status: "remembered" });
@@ -144,7 +134,7 @@ export class Membership {
       heard,
       retained: this.own.state === "left"
         ? []
-        : [...this.#retained].map(([table, bitmap]): Retained => ({ table, bitmap })),
+        : [...this.#retained].map(([table, bitmap]) => ({ table, bitmap })),
       orders: this.#orders.orders(),
       answers: this.#orders.answers(),
     };
@@ -157,12 +147,12 @@ export class Membership {
   sent(ok: boolean, startedMs: number): void {
     if (ok) {
       this.counters.heartbeatsSent++;
-      this.#lastSentOkMs = Math.max(this.#lastSentOkMs, startedMs);
+      this.#schedule.lastOkMs = Math.max(this.#schedule.lastOkMs, startedMs);
     } else {
       this.counters.sendsFailed++;
     }
-    if (this.#sendsFail === ok) {
-      this.#sendsFail = !ok;
+    if (this.#schedule.failing === ok) {
+      this.#schedule.failing = !ok;
       this.#say(
         ok ? "info" : "error",
         ok ? "heartbeat.sent_again" : "heartbeat.not_sent",
@@ -184,7 +174,7 @@ export class Membership {
     this.own.want({ weights: weights.slice(), draining: options.draining ?? false });
     if (options.servicesDigest !== undefined && options.servicesDigest !== this.#servicesDigest) {
       this.#servicesDigest = options.servicesDigest;
-      this.#urgent = true;
+      this.#urgent();
     }
     this.#evaluate(nowMs);
   }
@@ -199,7 +189,7 @@ export class Membership {
       if (before !== undefined && bitmap.every((byte, i) => byte === before[i])) return;
       this.#retained.set(table, bitmap.slice(0, RETAINED_BITMAP_BYTES));
     }
-    this.#urgent = true;
+    this.#urgent();
     this.#viewDirty = true;
     this.#flush();
   }
@@ -216,14 +206,14 @@ export class Membership {
   issueOrder(order: Order, nowMs: number): void {
     this.#noticeTime(nowMs);
     this.#orders.issue(order, nowMs);
-    this.#urgent = true;
+    this.#urgent();
   }
 
   /** Reports what became of an order that came as the effect `order`. */
   answerOrder(id: string, code: AnswerCode, text: string, nowMs: number): void {
     this.#noticeTime(nowMs);
     this.#orders.answer(id, code, text, nowMs);
-    this.#urgent = true;
+    this.#urgent();
   }
 
   /**
@@ -232,11 +222,8 @@ export class Membership {
    */
   staleHeard(sender: { readonly name: string; readonly incarnation: number }, nowMs: number): void {
     if (this.members.has(sender.name) || sender.name === this.name) return;
-    if (this.#remembered.size >= MEMBERS_MAX && !this.#remembered.has(sender.name)) return;
-    this.#remembered.set(sender.name, {
-      incarnation: sender.incarnation,
-      untilMs: nowMs + timing.REPLACE_INTERVALS * this.intervalMs,
-    });
+    const untilMs = nowMs + timing.REPLACE_INTERVALS * this.intervalMs;
+    this.#departed.remember(sender.name, sender.incarnation, untilMs);
   }
 
   /** Gives up everything at once and says so; the effect `handedOver` follows. */
@@ -249,7 +236,7 @@ export class Membership {
     this.#ownSinceMs = nowMs;
     this.#claimsDirty = true;
     this.#viewDirty = true;
-    this.#urgent = true;
+    this.#urgent();
     this.#say("info", "self.leaving", "This node leaves the farm and has given up its share.");
     this.#evaluate(nowMs);
   }
@@ -260,7 +247,7 @@ export class Membership {
     this.leave(nowMs);
     this.own.release("left");
     this.#goodbyesLeft = timing.GOODBYES;
-    this.#nextSendMs = nowMs;
+    this.#schedule.sendAt(nowMs);
     this.#claimsDirty = true;
     this.#flush();
   }
@@ -272,27 +259,18 @@ export class Membership {
    * claims given up for them must be published before it goes out.
    */
   takeEffects(): Effect[] {
-    const effects = this.#effects;
-    this.#effects = [];
-    return effects;
+    return this.#herald.take();
   }
 
   /** When {@link tick} must be called next, on the clock of the inputs. */
   nextTickMs(): number {
     if (this.#finished) return Infinity;
-    let next = this.#sendDueMs();
+    let next = this.#schedule.dueMs;
     for (const member of this.members.values()) {
       const intervals = member.suspect ? timing.REPLACE_INTERVALS : timing.SUSPECT_INTERVALS;
       next = Math.min(next, member.lastHeardMs + intervals * member.intervalMs);
     }
-    if (this.own.state === "joining") {
-      if (this.#announceFromMs !== undefined) {
-        next = Math.min(next, this.#announceFromMs + timing.ANNOUNCE_INTERVALS * this.intervalMs);
-      } else {
-        const listenUntilMs = this.#listenFromMs + this.#listenMs();
-        if (listenUntilMs > this.#lastInputMs) next = Math.min(next, listenUntilMs);
-      }
-    }
+    if (this.own.state === "joining") next = Math.min(next, this.#joining.nextMs(this.#lastInputMs));
     if (this.own.state === "leaving" && !this.#handedOver) {
       next = Math.min(next, this.#leavingSinceMs + timing.HAND_OVER_INTERVALS * this.intervalMs);
     }
@@ -306,7 +284,7 @@ export class Membership {
       ownWeights: this.own.weights,
       ownPreviousWeights: this.own.previous,
       members: [...this.members.values()]
-        .filter((member) => this.#counts(member))
+        .filter((member) => member.confirmed)
         .sort((a, b) => a.name < b.name ? -1 : 1)
         .map(({ name, weights }) => ({ name, weights })),
     };
@@ -329,14 +307,14 @@ export class Membership {
     );
     lines.push(viewOfSelf(this.own, {
       name: this.name,
-      waitsFor: this.#waitsFor,
+      waitsFor: this.#joining.waitsFor,
       silence: this.#silence,
       sinceMs: this.#ownSinceMs,
       nowMs,
       retains: this.#retained.size > 0,
       vipFramesSeen: this.#vipFramesSeen,
     }));
-    for (const dead of this.#dead.values()) lines.push(viewOfDead(dead));
+    for (const dead of this.#departed.dead) lines.push(viewOfDead(dead));
     return lines.sort((a, b) => a.name < b.name ? -1 : 1);
   }
 
@@ -344,7 +322,7 @@ export class Membership {
   retainedByOthers(table: number): Uint8Array | undefined {
     let union: Uint8Array | undefined;
     for (const member of this.members.values()) {
-      if (!this.#counts(member)) continue;
+      if (!member.confirmed) continue;
       for (const retained of member.retained) {
         if (retained.table !== table) continue;
         union ??= new Uint8Array(RETAINED_BITMAP_BYTES);
@@ -359,16 +337,9 @@ export class Membership {
 
   /** Rule 1: members that have not yet listed this node's current settings, and may claim by older ones. */
   protected unlisted(nowMs: number): Member[] {
-    const { incarnation, version } = this.own;
-    return [...this.members.values()].filter((member) => {
-      const listing = member.listing;
-      const lists = listing?.incarnation === incarnation && listing.status !== "remembered";
-      if (lists && listing.settingsVersion === version) return false;
-      // Whoever binds may claim, from the moment that we list it, with the settings that came with our list:
-      // so it counts even before it has answered. Whoever binds nobody claims nothing, and before it may it hears
-      // from us again, which tells it our settings as they are then.
-      return member.binding ? !this.#isRecording(member, nowMs) : lists && listing.status === "heard";
-    });
+    return [...this.members.values()].filter((member) =>
+      mustAcknowledge(member, this.own) && !this.#isRecording(member, nowMs)
+    );
   }
 
   /** Rule 2: a live member whose list binds us, and does not have us as heard with settings that we claim by. */
@@ -377,6 +348,11 @@ export class Membership {
       if (member.binding && !this.knowsUs(member) && !this.#isRecording(member, nowMs)) return member;
     }
     return undefined;
+  }
+
+  /** Rule 2: whether the member lists us with settings that we claim by. */
+  protected knowsUs(member: Member): boolean {
+    return knowsUs(member, this.own);
   }
 
   /** Rule 3: intervals of silence after which a member is replaced; suspected earlier. */
@@ -407,10 +383,8 @@ export class Membership {
       member = newMember(name, nowMs);
       this.members.set(name, member);
     }
-    const dead = this.#dead.get(name);
-    this.#dead.delete(name);
-    this.#remembered.delete(name);
-    const counted = this.#counts(member), state = member.state;
+    const before = this.#departed.takeBack(name);
+    const counted = member.confirmed, state = member.state;
     const changes = adopt(
       member,
       message,
@@ -419,80 +393,28 @@ export class Membership {
       wallMs,
     );
     member.address = from;
-    if (dead?.member.incarnation === member.incarnation && dead.member.known) member.known = true;
+    if (before?.incarnation === member.incarnation && before.known) member.known = true;
     if (member.listing !== undefined && member.listing.incarnation > this.own.incarnation) {
       this.#exceed(member, member.listing.incarnation, nowMs);
     }
     if (this.#isRecording(member, nowMs)) {
       this.counters.recordings++;
-      this.#sayOnce(
-        member,
-        "recording",
-        "warning",
-        "member.recording",
-        () =>
-          `Heartbeats of ${name} are ignored: it never answered, and its clock differs by ` +
-          `${seconds(member.clockDifferenceMs)}. They may be a recording.`,
-      );
+      this.#herald.tellRecording(member);
     }
-    if (changes.settings) this.#urgent = true; // rule 1: acknowledged at once
+    if (changes.settings) this.#urgent(); // rule 1: acknowledged at once
     if (member.suspect) {
       member.suspect = false;
-      this.#urgent = true;
+      this.#urgent();
       this.#viewDirty = true;
       this.#say("info", "member.recovered", `Node ${name} is heard again.`, name);
     }
-    if (counted !== this.#counts(member) || (changes.weights && counted)) this.#claimsDirty = true;
-    if (changes.retained) this.#effects.push({ kind: "retained", member: name });
+    if (counted !== member.confirmed || (changes.weights && counted)) this.#claimsDirty = true;
+    if (changes.retained) this.#herald.push({ kind: "retained", member: name });
     if (changes.settings || changes.confirmed || changes.state || changes.retained) this.#viewDirty = true;
-    this.#tellChanges(member, changes.restarted, state);
-    if (this.listsUs(member)) { // it has heard this incarnation, so this is no recording: it may give orders
-      if (this.#orders.hearOrders(message.orders, nowMs)) this.#urgent = true;
+    this.#herald.tellChanges(member, changes, state, this.#servicesDigest);
+    if (listsUs(member, this.own)) { // it has heard this incarnation, so this is no recording: it may give orders
+      if (this.#orders.hearOrders(message.orders, nowMs)) this.#urgent();
       this.#orders.hearAnswers(message.answers, name);
-    }
-  }
-
-  #tellChanges(member: Member, restarted: boolean, before: Member["state"]): void {
-    const name = member.name;
-    if (restarted) this.#say("info", "member.restarted", `Node ${name} starts anew.`, name);
-    if (member.confirmed && member.state !== before) {
-      if (member.state === "up") {
-        this.#say(
-          "info",
-          before === "draining" ? "member.resumed" : "member.joined",
-          before === "draining" ? `Node ${name} takes new flows again.` : `Node ${name} takes its share.`,
-          name,
-        );
-      } else if (member.state === "draining") {
-        this.#say("info", "member.draining", `Node ${name} takes no new flows.`, name);
-      } else if (member.state === "leaving") {
-        this.#say("info", "member.leaving", `Node ${name} leaves the farm.`, name);
-      }
-    }
-    if (Math.abs(member.clockDifferenceMs) > timing.CLOCK_DIFFERENCE_MS) {
-      this.#sayOnce(
-        member,
-        "clock",
-        "warning",
-        "member.clock_differs",
-        () =>
-          `The clock of ${name} differs from ours by ${
-            seconds(member.clockDifferenceMs)
-          }: logs cannot be compared.`,
-      );
-    } else if (Math.abs(member.clockDifferenceMs) < timing.CLOCK_DIFFERENCE_MS / 2) {
-      member.reported.delete("clock");
-    }
-    if (member.servicesDigest === this.#servicesDigest) {
-      member.reported.delete("services");
-    } else {
-      this.#sayOnce(
-        member,
-        "services",
-        "error",
-        "member.services_differ",
-        () => `Node ${name} runs a different list of services: give both nodes the same file.`,
-      );
     }
   }
 
@@ -505,14 +427,13 @@ export class Membership {
       this.counters.recordings++;
       return;
     }
-    if (this.#duplicateUntilMs < nowMs) {
+    if (this.#joining.nameTaken(nowMs)) {
       this.#say(
         "error",
         "self.name_taken",
         `Another node uses the name ${this.name}: give each node its own (--node, VIPFARM_NODE or the host name).`,
       );
     }
-    this.#duplicateUntilMs = nowMs + timing.UNCONFIRMED_INTERVALS * this.intervalMs;
     if (this.own.state === "up" || this.own.state === "draining") {
       this.#rejoin(incarnation, "another node uses its name", nowMs);
     }
@@ -520,7 +441,7 @@ export class Membership {
 
   /** A member remembers a later incarnation of ours (our clock went back): exceed it. */
   #exceed(member: Member, incarnation: number, nowMs: number): void {
-    if (nowMs < this.#duplicateUntilMs || this.own.state === "leaving" || this.own.state === "left") return;
+    if (this.#joining.isNameTaken(nowMs) || this.own.state === "leaving" || this.own.state === "left") return;
     this.#rejoin(incarnation + 1, `${member.name} remembers a later start of it`, nowMs);
   }
 
@@ -547,17 +468,16 @@ export class Membership {
     if (gapMs > 0) this.#lastInputMs = nowMs;
     if (gapMs > timing.LATE_INTERVALS * this.intervalMs) {
       for (const member of this.members.values()) member.lastHeardMs += gapMs;
-      this.#listenFromMs = Math.max(this.#listenFromMs, nowMs);
-      this.#announceFromMs = undefined;
+      this.#joining.listenAgain(nowMs);
     }
     // Whatever the cause, not running or not being able to send: whoever let its lease lapse may have been replaced.
-    if (nowMs - this.#lastSentOkMs >= this.leaseIntervals() * this.intervalMs) {
+    if (nowMs - this.#schedule.lastOkMs >= this.leaseIntervals() * this.intervalMs) {
       if (this.own.state === "up" || this.own.state === "draining") {
         this.#rejoin(
           this.own.incarnation + 1,
           gapMs > timing.LATE_INTERVALS * this.intervalMs
             ? `it did not run for ${Math.round(gapMs)} ms`
-            : `it could not send a heartbeat for ${Math.round(nowMs - this.#lastSentOkMs)} ms`,
+            : `it could not send a heartbeat for ${Math.round(nowMs - this.#schedule.lastOkMs)} ms`,
           nowMs,
         );
       } else if (this.own.state === "leaving") {
@@ -577,7 +497,7 @@ export class Membership {
         member.suspect = true;
         member.sinceMs = nowMs;
         this.counters.suspicions++;
-        this.#urgent = true; // it stops when it hears this
+        this.#urgent(); // it stops when it hears this
         this.#viewDirty = true;
         this.#say(
           "warning",
@@ -596,18 +516,11 @@ export class Membership {
     severity: FarmEventInit["severity"],
     nowMs: number,
   ): void {
-    if (this.#counts(member)) this.#claimsDirty = true;
+    if (member.confirmed) this.#claimsDirty = true;
     this.members.delete(member.name);
-    this.#dead.delete(member.name);
-    this.#dead.set(member.name, { member, diedMs: nowMs, reason });
-    if (this.#dead.size > timing.DEAD_SHOWN_MAX) {
-      for (const oldest of this.#dead.keys()) {
-        this.#dead.delete(oldest);
-        break;
-      }
-    }
-    if (member.retained.length > 0) this.#effects.push({ kind: "retained", member: member.name });
-    this.#urgent = true;
+    this.#departed.add(member, reason, nowMs);
+    if (member.retained.length > 0) this.#herald.push({ kind: "retained", member: member.name });
+    this.#urgent();
     this.#viewDirty = true;
     this.#say(severity, kind, `Node ${member.name} ${reason}: the others take its share.`, member.name);
   }
@@ -628,13 +541,13 @@ export class Membership {
         }
         if (own.differs) this.#applyWanted(nowMs);
       }
-      if (nowMs - this.#ownSinceMs > timing.STABLE_INTERVALS * this.intervalMs) this.#flaps = 0;
+      this.#joining.upSince(this.#ownSinceMs, nowMs);
     }
     if (own.state === "leaving" && !this.#handedOver) {
       const waitedMs = nowMs - this.#leavingSinceMs;
       if (this.unlisted(nowMs).length === 0 || waitedMs >= timing.HAND_OVER_INTERVALS * this.intervalMs) {
         this.#handedOver = true;
-        this.#effects.push({ kind: "handedOver" });
+        this.#herald.push({ kind: "handedOver" });
       }
     }
     this.#flush();
@@ -647,7 +560,7 @@ export class Membership {
     if (this.unlisted(nowMs).length === 0) this.own.previous = undefined;
     this.#claimsDirty = true;
     this.#viewDirty = true;
-    this.#urgent = true;
+    this.#urgent();
     if (this.own.state !== before) {
       this.#ownSinceMs = nowMs;
       this.#say(
@@ -660,51 +573,24 @@ export class Membership {
 
   /** Rule 7: listen, then announce, then take weights; as long as something speaks against it, wait. */
   #tryJoin(nowMs: number): void {
-    const obstacle = nowMs - this.#listenFromMs < this.#listenMs()
-      ? "listens before it takes its share"
-      : this.#obstacle(nowMs);
-    if (obstacle !== undefined) {
-      this.#announceFromMs = undefined;
-      this.#wait(obstacle);
-      return;
-    }
-    if (this.#announceFromMs === undefined) {
-      this.#announceFromMs = nowMs;
-      this.#urgent = true; // this list binds: whoever hears us and is not in it stops before we begin
-      this.#wait("announces itself before it takes its share");
-    }
-    if (nowMs - this.#announceFromMs < timing.ANNOUNCE_INTERVALS * this.intervalMs) return;
-    this.#announceFromMs = undefined;
-    this.#silence = undefined;
-    this.#applyWanted(nowMs);
-  }
-
-  #wait(reason: string): void {
-    if (reason === this.#waitsFor) return;
-    this.#waitsFor = reason;
-    this.#viewDirty = true;
+    const before = this.#joining.waitsFor;
+    const step = this.#joining.step(() => this.#obstacle(nowMs), nowMs);
+    if (this.#joining.waitsFor !== before) this.#viewDirty = true;
+    if (step === "announce") this.#urgent(); // whoever hears us and is not in our list stops before we begin
+    if (step === "enter") this.#applyWanted(nowMs);
   }
 
   /** Why this node must not take its share yet. */
   #obstacle(nowMs: number): string | undefined {
-    if (nowMs < this.#duplicateUntilMs) return `another node uses the name ${this.name}`;
-    if (nowMs - this.#lastSentOkMs >= this.leaseIntervals() * this.intervalMs) {
+    if (this.#joining.isNameTaken(nowMs)) return `another node uses the name ${this.name}`;
+    if (nowMs - this.#schedule.lastOkMs >= this.leaseIntervals() * this.intervalMs) {
       return "cannot send heartbeats";
     }
+    const self = { name: this.name, servicesDigest: this.#servicesDigest };
     for (const member of this.members.values()) {
       if (this.#isRecording(member, nowMs)) continue;
-      // Two that join at once and differ: the smaller name goes first, so that one of them serves.
-      const precedes = member.state !== "joining" || member.name < this.name;
-      if (member.servicesDigest !== this.#servicesDigest && precedes) {
-        return `${member.name} runs a different list of services`;
-      }
-      if (!this.listsUs(member)) return `${member.name} does not hear this node`;
-      if (member.listing?.settingsVersion !== this.own.version) {
-        return `${member.name} has not acknowledged this node yet`;
-      }
-      if (member.state !== "up" && member.state !== "draining") continue;
-      const unheard = member.hears.find((name) => name !== this.name && !this.members.has(name));
-      if (unheard !== undefined) return `${member.name} hears ${unheard}, which this node does not hear`;
+      const reason = objection(member, this.own, self, this.members);
+      if (reason !== undefined) return reason;
     }
     return undefined;
   }
@@ -723,8 +609,8 @@ export class Membership {
       this.#silentSinceMs = nowMs;
       this.counters.silences++;
       this.#viewDirty = true;
-      this.#urgent = true;
-      const hears = this.listsUs(silencer);
+      this.#urgent();
+      const hears = listsUs(silencer, this.own);
       this.#silence = `${silencer.name} does not ${hears ? "know the settings of" : "hear"} this node`;
       this.#say(
         "warning",
@@ -744,85 +630,44 @@ export class Membership {
   #rejoin(incarnation: number, cause: string, nowMs: number): void {
     this.own.restart(incarnation);
     this.counters.rejoins++;
-    this.#flaps++;
     for (const member of this.members.values()) {
       member.confirmed = false;
       member.listing = undefined;
     }
     this.#silence = undefined;
-    this.#listenFromMs = nowMs;
-    this.#announceFromMs = undefined;
+    this.#joining.restart(nowMs);
     this.#ownSinceMs = nowMs;
-    this.#waitsFor = "listens before it takes its share";
     this.#claimsDirty = true;
     this.#viewDirty = true;
-    this.#urgent = true;
+    this.#urgent();
     this.#say("warning", "self.rejoining", `This node joins anew: ${cause}.`);
   }
 
   // --------------------------------------------------------------------------------------------- helpers
 
-  /** Whether the member has listed our current incarnation as heard. */
-  protected listsUs(member: Member): boolean {
-    return member.listing?.incarnation === this.own.incarnation && member.listing.status === "heard";
-  }
-
-  /**
-   * Whether it lists us with the current settings, or with the previous ones while we claim by both. After a cut it
-   * may know older ones: meanwhile we could not wait for it.
-   */
-  protected knowsUs(member: Member): boolean {
-    if (!this.listsUs(member)) return false;
-    const behind = this.own.version - member.listing!.settingsVersion;
-    return behind === 0 || (behind === 1 && this.own.previous !== undefined);
-  }
-
-  /** Rule 9: whether the member's weights count. Whoever has not answered us may be a recording. */
-  #counts(member: Member): boolean {
-    return member.confirmed;
-  }
-
-  /** Rule 9: never answered, and its clock says that it was recorded long ago. */
   #isRecording(member: Member, nowMs: number): boolean {
-    if (member.known || Math.abs(member.clockDifferenceMs) <= timing.RECORDING_AGE_MS) return false;
-    // A joining node has nothing to lose by waiting for an answer, for a while.
-    return this.own.state !== "joining" ||
-      nowMs - member.firstHeardMs > timing.UNCONFIRMED_INTERVALS * this.intervalMs;
+    return isRecording(member, this.own, this.intervalMs, nowMs);
   }
 
   /** Whether others that miss themselves in our list must stop: we claim something, or are about to. */
   #binding(): boolean {
-    return this.#announceFromMs !== undefined || this.own.weights.some((weight) => weight > 0);
-  }
-
-  #listenMs(): number {
-    const factor = Math.min(timing.FLAP_FACTOR_MAX, 2 ** Math.max(0, this.#flaps - 1));
-    return timing.LISTEN_INTERVALS * this.intervalMs * factor;
-  }
-
-  #sendDueMs(): number {
-    return this.#urgent ? Math.min(this.#nextSendMs, this.#urgentFromMs()) : this.#nextSendMs;
-  }
-
-  /** Urgent heartbeats may come in a burst, and at a distance of URGENT_SPACING in the long run. */
-  #urgentFromMs(): number {
-    const burst = timing.URGENT_BURST - 1;
-    return this.#urgentPaidMs - burst * timing.URGENT_SPACING_INTERVALS * this.intervalMs;
+    return this.#joining.announcing || this.own.weights.some((weight) => weight > 0);
   }
 
   #scheduleSend(nowMs: number): void {
-    if (nowMs < this.#sendDueMs()) return;
-    this.#effects.push({ kind: "send", urgent: nowMs < this.#nextSendMs });
-    this.#urgent = false;
-    this.#urgentPaidMs = Math.max(this.#urgentPaidMs, nowMs) +
-      timing.URGENT_SPACING_INTERVALS * this.intervalMs;
-    this.#nextSendMs = nowMs + this.intervalMs;
+    const kind = this.#schedule.take(nowMs);
+    if (kind === undefined) return;
+    this.#herald.push({ kind: "send", urgent: kind === "urgent" });
     if (this.own.state !== "left") return;
-    this.#nextSendMs = nowMs + timing.URGENT_SPACING_INTERVALS * this.intervalMs;
+    this.#schedule.sendAt(nowMs + this.#schedule.spacingMs);
     if (--this.#goodbyesLeft === 0) {
       this.#finished = true;
-      this.#effects.push({ kind: "finished" });
+      this.#herald.push({ kind: "finished" });
     }
+  }
+
+  #urgent(): void {
+    this.#schedule.hurry();
   }
 
   /** Queues what changed, in the safe order: a lease ends before and begins after the claims are rebuilt. */
@@ -830,38 +675,19 @@ export class Membership {
     const { state } = this.own;
     const granted =
       (state === "up" || state === "draining" || (state === "leaving" && !this.#leaseForfeited)) &&
-      this.#silence === undefined && this.#lastSentOkMs > -Infinity;
-    const deadlineMs = granted ? this.#lastSentOkMs + this.leaseIntervals() * this.intervalMs : 0;
+      this.#silence === undefined && this.#schedule.lastOkMs > -Infinity;
+    const deadlineMs = granted ? this.#schedule.lastOkMs + this.leaseIntervals() * this.intervalMs : 0;
     const changed = deadlineMs !== this.#leaseDeadlineMs;
     this.#leaseDeadlineMs = deadlineMs;
-    if (changed && deadlineMs === 0) this.#effects.push({ kind: "lease", deadlineMs });
-    if (this.#claimsDirty) this.#effects.push({ kind: "claims" });
-    if (changed && deadlineMs !== 0) this.#effects.push({ kind: "lease", deadlineMs });
-    if (this.#viewDirty) this.#effects.push({ kind: "view" });
+    if (changed && deadlineMs === 0) this.#herald.push({ kind: "lease", deadlineMs });
+    if (this.#claimsDirty) this.#herald.push({ kind: "claims" });
+    if (changed && deadlineMs !== 0) this.#herald.push({ kind: "lease", deadlineMs });
+    if (this.#viewDirty) this.#herald.push({ kind: "view" });
     this.#claimsDirty = false;
     this.#viewDirty = false;
   }
 
   #say(severity: FarmEventInit["severity"], kind: string, message: string, node?: string): void {
-    this.#effects.push({
-      kind: "event",
-      event: node === undefined ? { severity, kind, message } : { severity, kind, message, node },
-    });
+    this.#herald.say(severity, kind, message, node);
   }
-
-  #sayOnce(
-    member: Member,
-    key: string,
-    severity: FarmEventInit["severity"],
-    kind: string,
-    message: () => string,
-  ): void {
-    if (member.reported.has(key)) return;
-    member.reported.add(key);
-    this.#say(severity, kind, message(), member.name);
-  }
-}
-
-function seconds(durationMs: number): string {
-  return `${(Math.abs(durationMs) / 1000).toFixed(1)} s`;
 }

@@ -6,6 +6,7 @@
 
 import assert from "node:assert/strict";
 import type { Member } from "../../src/membership/member.ts";
+import { listsUs } from "../../src/membership/judgement.ts";
 import { Membership } from "../../src/membership/membership.ts";
 import { storm } from "./storm.ts";
 import { Violation } from "./world.ts";
@@ -48,7 +49,7 @@ class Impatient extends Membership {
     return [];
   }
   protected override knowsUs(member: Member): boolean {
-    return this.listsUs(member);
+    return listsUs(member, this.own);
   }
 }
 

@@ -1,0 +1,52 @@
+/** Members that are gone: shown for a while, known when they return, and told which incarnation to exceed. */
+
+import { MEMBERS_MAX } from "../core/limits.ts";
+import type { DeadMember, Member } from "./member.ts";
+import { DEAD_SHOWN_MAX, DEAD_SHOWN_MS } from "./timing.ts";
+
+/** The memory of members that are not heard. */
+export class Departed {
+  readonly #dead = new Map<string, DeadMember>();
+  readonly #remembered = new Map<string, { readonly incarnation: number; readonly untilMs: number }>();
+
+  /** Notes a departure; the oldest is forgotten when there are too many. */
+  add(member: Member, reason: string, nowMs: number): void {
+    this.#dead.delete(member.name);
+    this.#dead.set(member.name, { member, diedMs: nowMs, reason });
+    if (this.#dead.size <= DEAD_SHOWN_MAX) return;
+    for (const oldest of this.#dead.keys()) {
+      this.#dead.delete(oldest);
+      break;
+    }
+  }
+
+  /** The member is heard again: gives what was known of it, and forgets it. */
+  takeBack(name: string): Member | undefined {
+    const dead = this.#dead.get(name);
+    this.#dead.delete(name);
+    this.#remembered.delete(name);
+    return dead?.member;
+  }
+
+  /** Lists this incarnation as remembered for a while. */
+  remember(name: string, incarnation: number, untilMs: number): void {
+    if (this.#remembered.size >= MEMBERS_MAX && !this.#remembered.has(name)) return;
+    this.#remembered.set(name, { incarnation, untilMs });
+  }
+
+  /** Forgets what has been shown, or said, for long enough. */
+  expire(nowMs: number): void {
+    for (const [name, { untilMs }] of this.#remembered) if (nowMs >= untilMs) this.#remembered.delete(name);
+    for (const [name, { diedMs }] of this.#dead) {
+      if (nowMs - diedMs >= DEAD_SHOWN_MS) this.#dead.delete(name);
+    }
+  }
+
+  get dead(): DeadMember[] {
+    return [...this.#dead.values()];
+  }
+
+  get remembered(): { readonly name: string; readonly incarnation: number }[] {
+    return [...this.#remembered].map(([name, { incarnation }]) => ({ name, incarnation }));
+  }
+}
