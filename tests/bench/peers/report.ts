@@ -56,14 +56,17 @@ function table(rows: string[][]): string {
   return [line(rows[0]), rule, ...rows.slice(1).map(line)].join("\n");
 }
 
-/** Ratios to the first contender (100), as Markdown. */
+/**
+ * Ratios to the first contender (100), as Markdown: the median of the ratios within each round, because what
+ * disturbs a round disturbs all that ran in it.
+ */
 export function ratioTable(contenders: readonly ContenderRounds[]): string {
-  const base = medians(contenders[0].rounds);
+  const base = contenders[0].rounds;
   return table([
     ["", ...COLUMNS.map((column) => column.title.replace(/, (Gbit\/s|µs)$/, ""))],
     ...contenders.map(({ name, rounds }) => {
-      const own = medians(rounds);
-      return [name, ...COLUMNS.map(({ key }) => whole(100 * own[key] / base[key]))];
+      const ratio = (key: keyof Figures) => median(rounds.map((round, i) => 100 * round[key] / base[i][key]));
+      return [name, ...COLUMNS.map(({ key }) => whole(ratio(key)))];
     }),
   ]);
 }
@@ -106,7 +109,7 @@ export function report(contenders: readonly ContenderRounds[], conditions: Condi
 
 Written by \`deno task bench:peers\`. Three clients, three servers and whatever stands between them share
 ${conditions.cores} cores of one machine (Linux ${conditions.kernel}) in network namespaces on one bridge, so compare the
-rows with each other and not with other machines. Medians of the rounds, which were interleaved (${conditions.rounds}),
+rows with each other and not with other machines. Medians over the rounds, which were interleaved (${conditions.rounds}),
 ${conditions.seconds} s for each figure. For latency, less is better.
 
 ## Ratios, straight = 100

@@ -53,6 +53,14 @@ Deno.test("the median is the middle value, or the mean of the two in the middle"
   assert.deepEqual(medians([figures(1), figures(5), figures(2)]), figures(2));
 });
 
+Deno.test("a disturbed round does not change the ratios", () => {
+  const contenders = [
+    { name: "straight", setup: "none", rounds: [figures(100), figures(10), figures(120)] },
+    { name: "other", setup: "some", rounds: [figures(50), figures(5), figures(60)] },
+  ];
+  assert.match(ratioTable(contenders).split("\n")[3], /\| other +(\| +50 ){6}\|/);
+});
+
 Deno.test("ratios are to the first contender, in hundredths", () => {
   const contenders = [
     { name: "straight", setup: "none", rounds: [figures(200)] },
