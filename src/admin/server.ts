@@ -9,7 +9,7 @@ import { EXIT, VipfarmError } from "../core/errors.ts";
 import { failureBody } from "./failure.ts";
 import type { AdminEnv, ListenAddress, Peer } from "./guard.ts";
 
-/** Time for answers under way to finish at the end. */
+/** Time for answers under way to finish at the end: they come from memory, but for orders to other nodes. */
 const SHUTDOWN_GRACE_MS = 1_000;
 
 /** What is served where. */
@@ -21,6 +21,8 @@ export interface AdminServerOptions {
   readonly listen?: ListenAddress;
   /** Whether TCP requests need a token. Without, only loopback is served. */
   readonly tokens?: boolean;
+  /** Time for answers under way to finish at the end, in ms. */
+  readonly graceMs?: number;
 }
 
 /** A running admin server. */
@@ -89,7 +91,7 @@ export async function serveAdmin(options: AdminServerOptions): Promise<AdminServ
     // HttpServer.shutdown() waits for clients as long as they like, and its signal has no effect after that
     // (Deno 2.9 throws). So wait here for the answers under way, then end everything by the signal.
     const { promise: graceOver, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, SHUTDOWN_GRACE_MS);
+    const timer = setTimeout(resolve, options.graceMs ?? SHUTDOWN_GRACE_MS);
     await Promise.race([Promise.all(answering), graceOver]);
     clearTimeout(timer);
     cutOff.abort();
