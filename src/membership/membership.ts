@@ -6,85 +6,20 @@
 
 import type { FarmEventInit } from "../core/events.ts";
 import { MEMBERS_MAX } from "../core/limits.ts";
-import type { AnswerCode, HeardMember, Heartbeat, Order } from "../wire/heartbeat.ts";
-import { RETAINED_BITMAP_BYTES } from "../wire/heartbeat.ts";
-import { Departed } from "./departed.ts";
-import { Herald } from "./herald.ts";
-import { Joining } from "./joining.ts";
-import { isRecording, knowsUs, listsUs, mustAcknowledge, objection } from "./judgement.ts";
+import { type AnswerCode, type Heartbeat, type Order, RETAINED_BITMAP_BYTES } from "../wire/heartbeat.ts";
+import { listsUs, objection } from "./judgement.ts";
 import { adopt, type Member, newMember } from "./member.ts";
-import { OrderDesk } from "./orders.ts";
-import { OwnSettings } from "./own.ts";
-import { SendSchedule } from "./schedule.ts";
+import { MembershipState } from "./state.ts";
 import * as timing from "./timing.ts";
-import type { ClaimsBasis, Effect, MembershipCounters, MembershipOptions, MemberView } from "./types.ts";
-import { viewOfDead, viewOfMember, viewOfSelf } from "./view.ts";
 
 /** The membership of one node. */
-export class Membership {
-  readonly name: string;
-  readonly intervalMs: number;
-  readonly counters: MembershipCounters = {
-    heartbeatsReceived: 0,
-    heartbeatsSent: 0,
-    sendsFailed: 0,
-    recordings: 0,
-    membersRefused: 0,
-    suspicions: 0,
-    deaths: 0,
-    silences: 0,
-    rejoins: 0,
-  };
-
-  protected readonly own: OwnSettings;
-  protected readonly members = new Map<string, Member>();
-  readonly #departed = new Departed();
-  readonly #herald = new Herald();
-  readonly #orders: OrderDesk;
-  readonly #schedule: SendSchedule;
-  readonly #joining: Joining;
-  readonly #retained = new Map<number, Uint8Array>();
-  #servicesDigest: number;
-  #vipFramesSeen = 0;
-  #sequence = 0;
-
-  #claimsDirty = false;
-  #viewDirty = true;
-  #lastInputMs: number;
-  #ownSinceMs: number;
-  #leaseDeadlineMs = 0;
-  #leaseForfeited = false;
-  #silence: string | undefined;
-  #silentSinceMs = 0;
-  #leavingSinceMs = 0;
-  #handedOver = false;
-  #goodbyesLeft = 0;
-  #finished = false;
-  #refusalSaidMs = -Infinity;
-
-  constructor(options: MembershipOptions) {
-    this.name = options.name;
-    this.intervalMs = options.intervalMs;
-    this.own = new OwnSettings(options.incarnation, {
-      weights: options.weights.slice(),
-      draining: options.draining ?? false,
-    });
-    this.#servicesDigest = options.servicesDigest;
-    this.#lastInputMs = options.nowMs;
-    this.#ownSinceMs = options.nowMs;
-    this.#schedule = new SendSchedule(options.intervalMs, options.nowMs);
-    this.#joining = new Joining(options.intervalMs, options.nowMs);
-    this.#orders = new OrderDesk(options.name, (effect) => this.#herald.push(effect));
-  }
-
-  // ---------------------------------------------------------------------------------------------- inputs
-
+export class Membership extends MembershipState {
   /**
    * Takes in a heartbeat that the codec accepted and the replay window has noted. `from` is where it came from, for display.
    */
   receive(message: Heartbeat, nowMs: number, wallMs: number, from = ""): void {
     this.#noticeTime(nowMs);
-    if (this.#finished) return;
+    if (this.finished) return;
     this.counters.heartbeatsReceived++;
     if (message.sender === this.name) this.#hearOwnName(message, nowMs);
     else this.#hear(message, nowMs, wallMs, from);
@@ -94,50 +29,12 @@ export class Membership {
   /** Lets time pass. To be called at {@link nextTickMs} at the latest, and after every batch of {@link receive}. */
   tick(nowMs: number, _wallMs: number): void {
     this.#noticeTime(nowMs);
-    if (this.#finished) return;
+    if (this.finished) return;
     this.#detectFailures(nowMs);
-    this.#orders.expire(nowMs);
-    this.#departed.expire(nowMs);
+    this.orders.expire(nowMs);
+    this.departed.expire(nowMs);
     this.#evaluate(nowMs);
-    this.#scheduleSend(nowMs);
-  }
-
-  /** The heartbeat to send now. Each call gives a new one: on the effect `send`, call it once. */
-  heartbeat(_nowMs: number, wallMs: number): Heartbeat {
-    const heard: HeardMember[] = [];
-    for (const member of this.members.values()) {
-      heard.push({
-        name: member.name,
-        incarnation: member.incarnation,
-        settingsVersion: member.settingsVersion,
-        status: member.suspect ? "suspect" : "heard",
-      });
-    }
-    for (const { name, incarnation } of this.#departed.remembered) {
-      if (heard.length >= MEMBERS_MAX) break;
-      if (!this.members.has(name)) {
-        heard.push({ name, incarnation, settingsVersion: 0, status: "remembered" });
-      }
-    }
-    return {
-      sender: this.name,
-      incarnation: this.own.incarnation,
-      sequence: ++this.#sequence,
-      intervalMs: this.intervalMs,
-      state: this.own.state,
-      binding: this.#binding(),
-      settingsVersion: this.own.version,
-      weights: this.own.weights,
-      servicesDigest: this.#servicesDigest,
-      wallClockMs: Math.max(0, Math.floor(wallMs)),
-      vipFramesSeen: this.#vipFramesSeen,
-      heard,
-      retained: this.own.state === "left"
-        ? []
-        : [...this.#retained].map(([table, bitmap]) => ({ table, bitmap })),
-      orders: this.#orders.orders(),
-      answers: this.#orders.answers(),
-    };
+    this.scheduleSend(nowMs);
   }
 
   /**
@@ -147,13 +44,13 @@ export class Membership {
   sent(ok: boolean, startedMs: number): void {
     if (ok) {
       this.counters.heartbeatsSent++;
-      this.#schedule.lastOkMs = Math.max(this.#schedule.lastOkMs, startedMs);
+      this.schedule.lastOkMs = Math.max(this.schedule.lastOkMs, startedMs);
     } else {
       this.counters.sendsFailed++;
     }
-    if (this.#schedule.failing === ok) {
-      this.#schedule.failing = !ok;
-      this.#say(
+    if (this.schedule.failing === ok) {
+      this.schedule.failing = !ok;
+      this.say(
         ok ? "info" : "error",
         ok ? "heartbeat.sent_again" : "heartbeat.not_sent",
         ok
@@ -161,7 +58,7 @@ export class Membership {
           : "No heartbeat can be sent on any network: this node stops answering unless that ends at once.",
       );
     }
-    this.#flush();
+    this.flush();
   }
 
   /** Changes this node's own settings: at once if it may, otherwise as soon as the others know the present ones. */
@@ -172,9 +69,9 @@ export class Membership {
   ): void {
     this.#noticeTime(nowMs);
     this.own.want({ weights: weights.slice(), draining: options.draining ?? false });
-    if (options.servicesDigest !== undefined && options.servicesDigest !== this.#servicesDigest) {
-      this.#servicesDigest = options.servicesDigest;
-      this.#urgent();
+    if (options.servicesDigest !== undefined && options.servicesDigest !== this.servicesDigest) {
+      this.servicesDigest = options.servicesDigest;
+      this.hurry();
     }
     this.#evaluate(nowMs);
   }
@@ -182,21 +79,21 @@ export class Membership {
   /** Says which buckets of a table this node keeps connections of without claiming them. */
   setRetained(table: number, bitmap: Uint8Array | undefined, nowMs: number): void {
     this.#noticeTime(nowMs);
-    const before = this.#retained.get(table);
+    const before = this.retained.get(table);
     if (bitmap === undefined || bitmap.every((byte) => byte === 0)) {
-      if (!this.#retained.delete(table)) return;
+      if (!this.retained.delete(table)) return;
     } else {
       if (before !== undefined && bitmap.every((byte, i) => byte === before[i])) return;
-      this.#retained.set(table, bitmap.slice(0, RETAINED_BITMAP_BYTES));
+      this.retained.set(table, bitmap.slice(0, RETAINED_BITMAP_BYTES));
     }
-    this.#urgent();
-    this.#viewDirty = true;
-    this.#flush();
+    this.hurry();
+    this.viewDirty = true;
+    this.flush();
   }
 
   /** Counts frames to the virtual IPs; goes out with heartbeats. */
   setVipFramesSeen(count: number): void {
-    this.#vipFramesSeen = count;
+    this.vipFramesSeen = count;
   }
 
   /**
@@ -205,15 +102,15 @@ export class Membership {
    */
   issueOrder(order: Order, nowMs: number): void {
     this.#noticeTime(nowMs);
-    this.#orders.issue(order, nowMs);
-    this.#urgent();
+    this.orders.issue(order, nowMs);
+    this.hurry();
   }
 
   /** Reports what became of an order that came as the effect `order`. */
   answerOrder(id: string, code: AnswerCode, text: string, nowMs: number): void {
     this.#noticeTime(nowMs);
-    this.#orders.answer(id, code, text, nowMs);
-    this.#urgent();
+    this.orders.answer(id, code, text, nowMs);
+    this.hurry();
   }
 
   /**
@@ -223,7 +120,7 @@ export class Membership {
   staleHeard(sender: { readonly name: string; readonly incarnation: number }, nowMs: number): void {
     if (this.members.has(sender.name) || sender.name === this.name) return;
     const untilMs = nowMs + timing.REPLACE_INTERVALS * this.intervalMs;
-    this.#departed.remember(sender.name, sender.incarnation, untilMs);
+    this.departed.remember(sender.name, sender.incarnation, untilMs);
   }
 
   /** Gives up everything at once and says so; the effect `handedOver` follows. */
@@ -231,13 +128,13 @@ export class Membership {
     this.#noticeTime(nowMs);
     if (this.own.state === "leaving" || this.own.state === "left") return;
     this.own.release("leaving");
-    this.#silence = undefined;
-    this.#leavingSinceMs = nowMs;
-    this.#ownSinceMs = nowMs;
-    this.#claimsDirty = true;
-    this.#viewDirty = true;
-    this.#urgent();
-    this.#say("info", "self.leaving", "This node leaves the farm and has given up its share.");
+    this.silence = undefined;
+    this.leavingSinceMs = nowMs;
+    this.ownSinceMs = nowMs;
+    this.claimsDirty = true;
+    this.viewDirty = true;
+    this.hurry();
+    this.say("info", "self.leaving", "This node leaves the farm and has given up its share.");
     this.#evaluate(nowMs);
   }
 
@@ -246,123 +143,10 @@ export class Membership {
     if (this.own.state === "left") return;
     this.leave(nowMs);
     this.own.release("left");
-    this.#goodbyesLeft = timing.GOODBYES;
-    this.#schedule.sendAt(nowMs);
-    this.#claimsDirty = true;
-    this.#flush();
-  }
-
-  // --------------------------------------------------------------------------------------------- outputs
-
-  /**
-   * What is to be done, in order. The order matters: a heartbeat acknowledges settings that were adopted, so the
-   * claims given up for them must be published before it goes out.
-   */
-  takeEffects(): Effect[] {
-    return this.#herald.take();
-  }
-
-  /** When {@link tick} must be called next, on the clock of the inputs. */
-  nextTickMs(): number {
-    if (this.#finished) return Infinity;
-    let next = this.#schedule.dueMs;
-    for (const member of this.members.values()) {
-      const intervals = member.suspect ? timing.REPLACE_INTERVALS : timing.SUSPECT_INTERVALS;
-      next = Math.min(next, member.lastHeardMs + intervals * member.intervalMs);
-    }
-    if (this.own.state === "joining") next = Math.min(next, this.#joining.nextMs(this.#lastInputMs));
-    if (this.own.state === "leaving" && !this.#handedOver) {
-      next = Math.min(next, this.#leavingSinceMs + timing.HAND_OVER_INTERVALS * this.intervalMs);
-    }
-    return Math.min(next, this.#orders.nextMs());
-  }
-
-  /** What claims follow from; changes are announced by the effect `claims`. */
-  basis(): ClaimsBasis {
-    return {
-      ownName: this.name,
-      ownWeights: this.own.weights,
-      ownPreviousWeights: this.own.previous,
-      members: [...this.members.values()]
-        .filter((member) => member.confirmed)
-        .sort((a, b) => a.name < b.name ? -1 : 1)
-        .map(({ name, weights }) => ({ name, weights })),
-    };
-  }
-
-  /** Packets may be accepted before this time; 0: none. */
-  get leaseDeadlineMs(): number {
-    return this.#leaseDeadlineMs;
-  }
-
-  /** This node's incarnation: it changes when the node doubts itself. */
-  get incarnation(): number {
-    return this.own.incarnation;
-  }
-
-  /** Every member with its state and the reason, this node included, by name; then those that died lately. */
-  view(nowMs: number): MemberView[] {
-    const lines = [...this.members.values()].map((member) =>
-      viewOfMember(member, this.#isRecording(member, nowMs))
-    );
-    lines.push(viewOfSelf(this.own, {
-      name: this.name,
-      waitsFor: this.#joining.waitsFor,
-      silence: this.#silence,
-      sinceMs: this.#ownSinceMs,
-      nowMs,
-      retains: this.#retained.size > 0,
-      vipFramesSeen: this.#vipFramesSeen,
-    }));
-    for (const dead of this.#departed.dead) lines.push(viewOfDead(dead));
-    return lines.sort((a, b) => a.name < b.name ? -1 : 1);
-  }
-
-  /** Groups of buckets whose open connections other live members keep; `undefined` if there are none. */
-  retainedByOthers(table: number): Uint8Array | undefined {
-    let union: Uint8Array | undefined;
-    for (const member of this.members.values()) {
-      if (!member.confirmed) continue;
-      for (const retained of member.retained) {
-        if (retained.table !== table) continue;
-        union ??= new Uint8Array(RETAINED_BITMAP_BYTES);
-        for (let i = 0; i < union.length; i++) union[i] |= retained.bitmap[i];
-      }
-    }
-    return union;
-  }
-
-  // ------------------------------------------------------------------------------------------- the rules
-  // Protected, so that the simulator can break one at a time and prove that it would notice.
-
-  /** Rule 1: members that have not yet listed this node's current settings, and may claim by older ones. */
-  protected unlisted(nowMs: number): Member[] {
-    return [...this.members.values()].filter((member) =>
-      mustAcknowledge(member, this.own) && !this.#isRecording(member, nowMs)
-    );
-  }
-
-  /** Rule 2: a live member whose list binds us, and does not have us as heard with settings that we claim by. */
-  protected silencer(nowMs: number): Member | undefined {
-    for (const member of this.members.values()) {
-      if (member.binding && !this.knowsUs(member) && !this.#isRecording(member, nowMs)) return member;
-    }
-    return undefined;
-  }
-
-  /** Rule 2: whether the member lists us with settings that we claim by. */
-  protected knowsUs(member: Member): boolean {
-    return knowsUs(member, this.own);
-  }
-
-  /** Rule 3: intervals of silence after which a member is replaced; suspected earlier. */
-  protected replaceIntervals(): number {
-    return timing.REPLACE_INTERVALS;
-  }
-
-  /** Rule 4: how long a heartbeat that was sent lets this node claim. */
-  protected leaseIntervals(): number {
-    return timing.LEASE_INTERVALS;
+    this.goodbyesLeft = timing.GOODBYES;
+    this.schedule.sendAt(nowMs);
+    this.claimsDirty = true;
+    this.flush();
   }
 
   // -------------------------------------------------------------------------------------------- hearing
@@ -383,7 +167,7 @@ export class Membership {
       member = newMember(name, nowMs);
       this.members.set(name, member);
     }
-    const before = this.#departed.takeBack(name);
+    const before = this.departed.takeBack(name);
     const counted = member.confirmed, state = member.state;
     const changes = adopt(
       member,
@@ -397,24 +181,24 @@ export class Membership {
     if (member.listing !== undefined && member.listing.incarnation > this.own.incarnation) {
       this.#exceed(member, member.listing.incarnation, nowMs);
     }
-    if (this.#isRecording(member, nowMs)) {
+    if (this.isRecording(member, nowMs)) {
       this.counters.recordings++;
-      this.#herald.tellRecording(member);
+      this.herald.tellRecording(member);
     }
-    if (changes.settings) this.#urgent(); // rule 1: acknowledged at once
+    if (changes.settings) this.hurry(); // rule 1: acknowledged at once
     if (member.suspect) {
       member.suspect = false;
-      this.#urgent();
-      this.#viewDirty = true;
-      this.#say("info", "member.recovered", `Node ${name} is heard again.`, name);
+      this.hurry();
+      this.viewDirty = true;
+      this.say("info", "member.recovered", `Node ${name} is heard again.`, name);
     }
-    if (counted !== member.confirmed || (changes.weights && counted)) this.#claimsDirty = true;
-    if (changes.retained) this.#herald.push({ kind: "retained", member: name });
-    if (changes.settings || changes.confirmed || changes.state || changes.retained) this.#viewDirty = true;
-    this.#herald.tellChanges(member, changes, state, this.#servicesDigest);
+    if (counted !== member.confirmed || (changes.weights && counted)) this.claimsDirty = true;
+    if (changes.retained) this.herald.push({ kind: "retained", member: name });
+    if (changes.settings || changes.confirmed || changes.state || changes.retained) this.viewDirty = true;
+    this.herald.tellChanges(member, changes, state, this.servicesDigest);
     if (listsUs(member, this.own)) { // it has heard this incarnation, so this is no recording: it may give orders
-      if (this.#orders.hearOrders(message.orders, nowMs)) this.#urgent();
-      this.#orders.hearAnswers(message.answers, name);
+      if (this.orders.hearOrders(message.orders, nowMs)) this.hurry();
+      this.orders.hearAnswers(message.answers, name);
     }
   }
 
@@ -422,13 +206,13 @@ export class Membership {
   #hearOwnName(message: Heartbeat, nowMs: number): void {
     const { incarnation } = this.own;
     const newer = message.incarnation > incarnation ||
-      (message.incarnation === incarnation && message.sequence > this.#sequence);
+      (message.incarnation === incarnation && message.sequence > this.sequence);
     if (!newer || message.state === "left") {
       this.counters.recordings++;
       return;
     }
-    if (this.#joining.nameTaken(nowMs)) {
-      this.#say(
+    if (this.joining.nameTaken(nowMs)) {
+      this.say(
         "error",
         "self.name_taken",
         `Another node uses the name ${this.name}: give each node its own (--node, VIPFARM_NODE or the host name).`,
@@ -441,15 +225,15 @@ export class Membership {
 
   /** A member remembers a later incarnation of ours (our clock went back): exceed it. */
   #exceed(member: Member, incarnation: number, nowMs: number): void {
-    if (this.#joining.isNameTaken(nowMs) || this.own.state === "leaving" || this.own.state === "left") return;
+    if (this.joining.isNameTaken(nowMs) || this.own.state === "leaving" || this.own.state === "left") return;
     this.#rejoin(incarnation + 1, `${member.name} remembers a later start of it`, nowMs);
   }
 
   #refuse(name: string, nowMs: number): void {
     this.counters.membersRefused++;
-    if (nowMs - this.#refusalSaidMs < 60_000) return;
-    this.#refusalSaidMs = nowMs;
-    this.#say(
+    if (nowMs - this.refusalSaidMs < 60_000) return;
+    this.refusalSaidMs = nowMs;
+    this.say(
       "error",
       "member.refused",
       `Node ${name} is refused: a farm has at most ${MEMBERS_MAX} members.`,
@@ -464,24 +248,24 @@ export class Membership {
    * heartbeats may still wait in the socket; beyond the lease, others may have replaced it, so it joins anew.
    */
   #noticeTime(nowMs: number): void {
-    const gapMs = nowMs - this.#lastInputMs;
-    if (gapMs > 0) this.#lastInputMs = nowMs;
+    const gapMs = nowMs - this.lastInputMs;
+    if (gapMs > 0) this.lastInputMs = nowMs;
     if (gapMs > timing.LATE_INTERVALS * this.intervalMs) {
       for (const member of this.members.values()) member.lastHeardMs += gapMs;
-      this.#joining.listenAgain(nowMs);
+      this.joining.listenAgain(nowMs);
     }
     // Whatever the cause, not running or not being able to send: whoever let its lease lapse may have been replaced.
-    if (nowMs - this.#schedule.lastOkMs >= this.leaseIntervals() * this.intervalMs) {
+    if (nowMs - this.schedule.lastOkMs >= this.leaseIntervals() * this.intervalMs) {
       if (this.own.state === "up" || this.own.state === "draining") {
         this.#rejoin(
           this.own.incarnation + 1,
           gapMs > timing.LATE_INTERVALS * this.intervalMs
             ? `it did not run for ${Math.round(gapMs)} ms`
-            : `it could not send a heartbeat for ${Math.round(nowMs - this.#schedule.lastOkMs)} ms`,
+            : `it could not send a heartbeat for ${Math.round(nowMs - this.schedule.lastOkMs)} ms`,
           nowMs,
         );
       } else if (this.own.state === "leaving") {
-        this.#leaseForfeited = true;
+        this.leaseForfeited = true;
       }
     }
   }
@@ -497,9 +281,9 @@ export class Membership {
         member.suspect = true;
         member.sinceMs = nowMs;
         this.counters.suspicions++;
-        this.#urgent(); // it stops when it hears this
-        this.#viewDirty = true;
-        this.#say(
+        this.hurry(); // it stops when it hears this
+        this.viewDirty = true;
+        this.say(
           "warning",
           "member.suspect",
           `Node ${member.name} was not heard for ${Math.round(silentMs)} ms.`,
@@ -516,13 +300,13 @@ export class Membership {
     severity: FarmEventInit["severity"],
     nowMs: number,
   ): void {
-    if (member.confirmed) this.#claimsDirty = true;
+    if (member.confirmed) this.claimsDirty = true;
     this.members.delete(member.name);
-    this.#departed.add(member, reason, nowMs);
-    if (member.retained.length > 0) this.#herald.push({ kind: "retained", member: member.name });
-    this.#urgent();
-    this.#viewDirty = true;
-    this.#say(severity, kind, `Node ${member.name} ${reason}: the others take its share.`, member.name);
+    this.departed.add(member, reason, nowMs);
+    if (member.retained.length > 0) this.herald.push({ kind: "retained", member: member.name });
+    this.hurry();
+    this.viewDirty = true;
+    this.say(severity, kind, `Node ${member.name} ${reason}: the others take its share.`, member.name);
   }
 
   // ---------------------------------------------------------------------------------------- conclusions
@@ -537,20 +321,20 @@ export class Membership {
       if (this.unlisted(nowMs).length === 0) {
         if (own.previous !== undefined) {
           own.previous = undefined;
-          this.#claimsDirty = true;
+          this.claimsDirty = true;
         }
         if (own.differs) this.#applyWanted(nowMs);
       }
-      this.#joining.upSince(this.#ownSinceMs, nowMs);
+      this.joining.upSince(this.ownSinceMs, nowMs);
     }
-    if (own.state === "leaving" && !this.#handedOver) {
-      const waitedMs = nowMs - this.#leavingSinceMs;
+    if (own.state === "leaving" && !this.handedOver) {
+      const waitedMs = nowMs - this.leavingSinceMs;
       if (this.unlisted(nowMs).length === 0 || waitedMs >= timing.HAND_OVER_INTERVALS * this.intervalMs) {
-        this.#handedOver = true;
-        this.#herald.push({ kind: "handedOver" });
+        this.handedOver = true;
+        this.herald.push({ kind: "handedOver" });
       }
     }
-    this.#flush();
+    this.flush();
   }
 
   #applyWanted(nowMs: number): void {
@@ -558,12 +342,12 @@ export class Membership {
     this.own.applyWanted();
     // Nobody has to acknowledge: the change is done with.
     if (this.unlisted(nowMs).length === 0) this.own.previous = undefined;
-    this.#claimsDirty = true;
-    this.#viewDirty = true;
-    this.#urgent();
+    this.claimsDirty = true;
+    this.viewDirty = true;
+    this.hurry();
     if (this.own.state !== before) {
-      this.#ownSinceMs = nowMs;
-      this.#say(
+      this.ownSinceMs = nowMs;
+      this.say(
         "info",
         `self.${this.own.state}`,
         this.own.state === "up" ? "This node takes its share." : "This node takes no new flows.",
@@ -573,22 +357,22 @@ export class Membership {
 
   /** Rule 7: listen, then announce, then take weights; as long as something speaks against it, wait. */
   #tryJoin(nowMs: number): void {
-    const before = this.#joining.waitsFor;
-    const step = this.#joining.step(() => this.#obstacle(nowMs), nowMs);
-    if (this.#joining.waitsFor !== before) this.#viewDirty = true;
-    if (step === "announce") this.#urgent(); // whoever hears us and is not in our list stops before we begin
+    const before = this.joining.waitsFor;
+    const step = this.joining.step(() => this.#obstacle(nowMs), nowMs);
+    if (this.joining.waitsFor !== before) this.viewDirty = true;
+    if (step === "announce") this.hurry(); // whoever hears us and is not in our list stops before we begin
     if (step === "enter") this.#applyWanted(nowMs);
   }
 
   /** Why this node must not take its share yet. */
   #obstacle(nowMs: number): string | undefined {
-    if (this.#joining.isNameTaken(nowMs)) return `another node uses the name ${this.name}`;
-    if (nowMs - this.#schedule.lastOkMs >= this.leaseIntervals() * this.intervalMs) {
+    if (this.joining.isNameTaken(nowMs)) return `another node uses the name ${this.name}`;
+    if (nowMs - this.schedule.lastOkMs >= this.leaseIntervals() * this.intervalMs) {
       return "cannot send heartbeats";
     }
-    const self = { name: this.name, servicesDigest: this.#servicesDigest };
+    const self = { name: this.name, servicesDigest: this.servicesDigest };
     for (const member of this.members.values()) {
-      if (this.#isRecording(member, nowMs)) continue;
+      if (this.isRecording(member, nowMs)) continue;
       const reason = objection(member, this.own, self, this.members);
       if (reason !== undefined) return reason;
     }
@@ -599,29 +383,29 @@ export class Membership {
   #judgeSilence(nowMs: number): void {
     const silencer = this.silencer(nowMs);
     if (silencer === undefined) {
-      if (this.#silence === undefined) return;
-      this.#silence = undefined;
-      this.#viewDirty = true;
-      this.#say("info", "self.listed", "Every member hears this node again: it takes its share.");
+      if (this.silence === undefined) return;
+      this.silence = undefined;
+      this.viewDirty = true;
+      this.say("info", "self.listed", "Every member hears this node again: it takes its share.");
       return;
     }
-    if (this.#silence === undefined) {
-      this.#silentSinceMs = nowMs;
+    if (this.silence === undefined) {
+      this.silentSinceMs = nowMs;
       this.counters.silences++;
-      this.#viewDirty = true;
-      this.#urgent();
+      this.viewDirty = true;
+      this.hurry();
       const hears = listsUs(silencer, this.own);
-      this.#silence = `${silencer.name} does not ${hears ? "know the settings of" : "hear"} this node`;
-      this.#say(
+      this.silence = `${silencer.name} does not ${hears ? "know the settings of" : "hear"} this node`;
+      this.say(
         "warning",
         "self.silent",
-        `${this.#silence}: it answers nothing until ${silencer.name} does.`,
+        `${this.silence}: it answers nothing until ${silencer.name} does.`,
         silencer.name,
       );
     }
     // It lasts, and the other is alive: with zero weights the rest of the farm covers our share.
     const heardLately = nowMs - silencer.lastHeardMs < timing.SUSPECT_INTERVALS * silencer.intervalMs;
-    if (heardLately && nowMs - this.#silentSinceMs >= timing.SILENT_INTERVALS * this.intervalMs) {
+    if (heardLately && nowMs - this.silentSinceMs >= timing.SILENT_INTERVALS * this.intervalMs) {
       this.#rejoin(this.own.incarnation + 1, `${silencer.name} does not hear it`, nowMs);
     }
   }
@@ -634,60 +418,12 @@ export class Membership {
       member.confirmed = false;
       member.listing = undefined;
     }
-    this.#silence = undefined;
-    this.#joining.restart(nowMs);
-    this.#ownSinceMs = nowMs;
-    this.#claimsDirty = true;
-    this.#viewDirty = true;
-    this.#urgent();
-    this.#say("warning", "self.rejoining", `This node joins anew: ${cause}.`);
-  }
-
-  // --------------------------------------------------------------------------------------------- helpers
-
-  #isRecording(member: Member, nowMs: number): boolean {
-    return isRecording(member, this.own, this.intervalMs, nowMs);
-  }
-
-  /** Whether others that miss themselves in our list must stop: we claim something, or are about to. */
-  #binding(): boolean {
-    return this.#joining.announcing || this.own.weights.some((weight) => weight > 0);
-  }
-
-  #scheduleSend(nowMs: number): void {
-    const kind = this.#schedule.take(nowMs);
-    if (kind === undefined) return;
-    this.#herald.push({ kind: "send", urgent: kind === "urgent" });
-    if (this.own.state !== "left") return;
-    this.#schedule.sendAt(nowMs + this.#schedule.spacingMs);
-    if (--this.#goodbyesLeft === 0) {
-      this.#finished = true;
-      this.#herald.push({ kind: "finished" });
-    }
-  }
-
-  #urgent(): void {
-    this.#schedule.hurry();
-  }
-
-  /** Queues what changed, in the safe order: a lease ends before and begins after the claims are rebuilt. */
-  #flush(): void {
-    const { state } = this.own;
-    const granted =
-      (state === "up" || state === "draining" || (state === "leaving" && !this.#leaseForfeited)) &&
-      this.#silence === undefined && this.#schedule.lastOkMs > -Infinity;
-    const deadlineMs = granted ? this.#schedule.lastOkMs + this.leaseIntervals() * this.intervalMs : 0;
-    const changed = deadlineMs !== this.#leaseDeadlineMs;
-    this.#leaseDeadlineMs = deadlineMs;
-    if (changed && deadlineMs === 0) this.#herald.push({ kind: "lease", deadlineMs });
-    if (this.#claimsDirty) this.#herald.push({ kind: "claims" });
-    if (changed && deadlineMs !== 0) this.#herald.push({ kind: "lease", deadlineMs });
-    if (this.#viewDirty) this.#herald.push({ kind: "view" });
-    this.#claimsDirty = false;
-    this.#viewDirty = false;
-  }
-
-  #say(severity: FarmEventInit["severity"], kind: string, message: string, node?: string): void {
-    this.#herald.say(severity, kind, message, node);
+    this.silence = undefined;
+    this.joining.restart(nowMs);
+    this.ownSinceMs = nowMs;
+    this.claimsDirty = true;
+    this.viewDirty = true;
+    this.hurry();
+    this.say("warning", "self.rejoining", `This node joins anew: ${cause}.`);
   }
 }

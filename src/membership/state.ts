@@ -1,0 +1,272 @@
+/**
+ * What a node knows of itself and the others, and what follows from it without any change: outputs, and the four
+ * rules that keep a bucket from having two owners. `membership.ts` has the inputs, which change it.
+ */
+
+import type { FarmEventInit } from "../core/events.ts";
+import { MEMBERS_MAX } from "../core/limits.ts";
+import { type HeardMember, type Heartbeat, RETAINED_BITMAP_BYTES } from "../wire/heartbeat.ts";
+import { Departed } from "./departed.ts";
+import { Herald } from "./herald.ts";
+import { Joining } from "./joining.ts";
+import { isRecording, knowsUs, mustAcknowledge } from "./judgement.ts";
+import type { Member } from "./member.ts";
+import { OrderDesk } from "./orders.ts";
+import { OwnSettings } from "./own.ts";
+import { SendSchedule } from "./schedule.ts";
+import * as timing from "./timing.ts";
+import type { ClaimsBasis, Effect, MembershipCounters, MembershipOptions, MemberView } from "./types.ts";
+import { viewOfDead, viewOfMember, viewOfSelf } from "./view.ts";
+
+/** The state of one node's membership, to be read. */
+export abstract class MembershipState {
+  readonly name: string;
+  readonly intervalMs: number;
+  readonly counters: MembershipCounters = {
+    heartbeatsReceived: 0,
+    heartbeatsSent: 0,
+    sendsFailed: 0,
+    recordings: 0,
+    membersRefused: 0,
+    suspicions: 0,
+    deaths: 0,
+    silences: 0,
+    rejoins: 0,
+  };
+
+  protected readonly own: OwnSettings;
+  protected readonly members = new Map<string, Member>();
+  protected readonly departed = new Departed();
+  protected readonly herald = new Herald();
+  protected readonly orders: OrderDesk;
+  protected readonly schedule: SendSchedule;
+  protected readonly joining: Joining;
+  protected readonly retained = new Map<number, Uint8Array>();
+  protected servicesDigest: number;
+  protected vipFramesSeen = 0;
+  protected sequence = 0;
+
+  protected claimsDirty = false;
+  protected viewDirty = true;
+  protected lastInputMs: number;
+  protected ownSinceMs: number;
+  protected deadlineMs = 0;
+  protected leaseForfeited = false;
+  protected silence: string | undefined;
+  protected silentSinceMs = 0;
+  protected leavingSinceMs = 0;
+  protected handedOver = false;
+  protected goodbyesLeft = 0;
+  protected finished = false;
+  protected refusalSaidMs = -Infinity;
+
+  constructor(options: MembershipOptions) {
+    this.name = options.name;
+    this.intervalMs = options.intervalMs;
+    this.own = new OwnSettings(options.incarnation, {
+      weights: options.weights.slice(),
+      draining: options.draining ?? false,
+    });
+    this.servicesDigest = options.servicesDigest;
+    this.lastInputMs = options.nowMs;
+    this.ownSinceMs = options.nowMs;
+    this.schedule = new SendSchedule(options.intervalMs, options.nowMs);
+    this.joining = new Joining(options.intervalMs, options.nowMs);
+    this.orders = new OrderDesk(options.name, (effect) => this.herald.push(effect));
+  }
+
+  /**
+   * What is to be done, in order. The order matters: a heartbeat acknowledges settings that were adopted, so the
+   * claims given up for them must be published before it goes out.
+   */
+  takeEffects(): Effect[] {
+    return this.herald.take();
+  }
+
+  /** When {@link tick} must be called next, on the clock of the inputs. */
+  nextTickMs(): number {
+    if (this.finished) return Infinity;
+    let next = this.schedule.dueMs;
+    for (const member of this.members.values()) {
+      const intervals = member.suspect ? timing.REPLACE_INTERVALS : timing.SUSPECT_INTERVALS;
+      next = Math.min(next, member.lastHeardMs + intervals * member.intervalMs);
+    }
+    if (this.own.state === "joining") next = Math.min(next, this.joining.nextMs(this.lastInputMs));
+    if (this.own.state === "leaving" && !this.handedOver) {
+      next = Math.min(next, this.leavingSinceMs + timing.HAND_OVER_INTERVALS * this.intervalMs);
+    }
+    return Math.min(next, this.orders.nextMs());
+  }
+
+  /** What claims follow from; changes are announced by the effect `claims`. */
+  basis(): ClaimsBasis {
+    return {
+      ownName: this.name,
+      ownWeights: this.own.weights,
+      ownPreviousWeights: this.own.previous,
+      members: [...this.members.values()]
+        .filter((member) => member.confirmed)
+        .sort((a, b) => a.name < b.name ? -1 : 1)
+        .map(({ name, weights }) => ({ name, weights })),
+    };
+  }
+
+  /** Packets may be accepted before this time; 0: none. */
+  get leaseDeadlineMs(): number {
+    return this.deadlineMs;
+  }
+
+  /** This node's incarnation: it changes when the node doubts itself. */
+  get incarnation(): number {
+    return this.own.incarnation;
+  }
+
+  /** Every member with its state and the reason, this node included, by name; then those that died lately. */
+  view(nowMs: number): MemberView[] {
+    const lines = [...this.members.values()].map((member) =>
+      viewOfMember(member, this.isRecording(member, nowMs))
+    );
+    lines.push(viewOfSelf(this.own, {
+      name: this.name,
+      waitsFor: this.joining.waitsFor,
+      silence: this.silence,
+      sinceMs: this.ownSinceMs,
+      nowMs,
+      retains: this.retained.size > 0,
+      vipFramesSeen: this.vipFramesSeen,
+    }));
+    for (const dead of this.departed.dead) lines.push(viewOfDead(dead));
+    return lines.sort((a, b) => a.name < b.name ? -1 : 1);
+  }
+
+  /** Groups of buckets whose open connections other live members keep; `undefined` if there are none. */
+  retainedByOthers(table: number): Uint8Array | undefined {
+    let union: Uint8Array | undefined;
+    for (const member of this.members.values()) {
+      if (!member.confirmed) continue;
+      for (const retained of member.retained) {
+        if (retained.table !== table) continue;
+        union ??= new Uint8Array(RETAINED_BITMAP_BYTES);
+        for (let i = 0; i < union.length; i++) union[i] |= retained.bitmap[i];
+      }
+    }
+    return union;
+  }
+
+  /** The heartbeat to send now. Each call gives a new one: on the effect `send`, call it once. */
+  heartbeat(_nowMs: number, wallMs: number): Heartbeat {
+    const heard: HeardMember[] = [];
+    for (const member of this.members.values()) {
+      heard.push({
+        name: member.name,
+        incarnation: member.incarnation,
+        settingsVersion: member.settingsVersion,
+        status: member.suspect ? "suspect" : "heard",
+      });
+    }
+    for (const { name, incarnation } of this.departed.remembered) {
+      if (heard.length >= MEMBERS_MAX) break;
+      if (!this.members.has(name)) {
+        heard.push({ name, incarnation, settingsVersion: 0, status: "remembered" });
+      }
+    }
+    return {
+      sender: this.name,
+      incarnation: this.own.incarnation,
+      sequence: ++this.sequence,
+      intervalMs: this.intervalMs,
+      state: this.own.state,
+      binding: this.binding(),
+      settingsVersion: this.own.version,
+      weights: this.own.weights,
+      servicesDigest: this.servicesDigest,
+      wallClockMs: Math.max(0, Math.floor(wallMs)),
+      vipFramesSeen: this.vipFramesSeen,
+      heard,
+      retained: this.own.state === "left"
+        ? []
+        : [...this.retained].map(([table, bitmap]) => ({ table, bitmap })),
+      orders: this.orders.orders(),
+      answers: this.orders.answers(),
+    };
+  }
+
+  // ------------------------------------------------------------------------------------------- the rules
+  // Protected, so that the simulator can break one at a time and prove that it would notice.
+
+  /** Rule 1: members that have not yet listed this node's current settings, and may claim by older ones. */
+  protected unlisted(nowMs: number): Member[] {
+    return [...this.members.values()].filter((member) =>
+      mustAcknowledge(member, this.own) && !this.isRecording(member, nowMs)
+    );
+  }
+
+  /** Rule 2: a live member whose list binds us, and does not have us as heard with settings that we claim by. */
+  protected silencer(nowMs: number): Member | undefined {
+    for (const member of this.members.values()) {
+      if (member.binding && !this.knowsUs(member) && !this.isRecording(member, nowMs)) return member;
+    }
+    return undefined;
+  }
+
+  /** Rule 2: whether the member lists us with settings that we claim by. */
+  protected knowsUs(member: Member): boolean {
+    return knowsUs(member, this.own);
+  }
+
+  /** Rule 3: intervals of silence after which a member is replaced; suspected earlier. */
+  protected replaceIntervals(): number {
+    return timing.REPLACE_INTERVALS;
+  }
+
+  /** Rule 4: how long a heartbeat that was sent lets this node claim. */
+  protected leaseIntervals(): number {
+    return timing.LEASE_INTERVALS;
+  }
+
+  protected isRecording(member: Member, nowMs: number): boolean {
+    return isRecording(member, this.own, this.intervalMs, nowMs);
+  }
+
+  /** Whether others that miss themselves in our list must stop: we claim something, or are about to. */
+  protected binding(): boolean {
+    return this.joining.announcing || this.own.weights.some((weight) => weight > 0);
+  }
+
+  protected scheduleSend(nowMs: number): void {
+    const kind = this.schedule.take(nowMs);
+    if (kind === undefined) return;
+    this.herald.push({ kind: "send", urgent: kind === "urgent" });
+    if (this.own.state !== "left") return;
+    this.schedule.sendAt(nowMs + this.schedule.spacingMs);
+    if (--this.goodbyesLeft === 0) {
+      this.finished = true;
+      this.herald.push({ kind: "finished" });
+    }
+  }
+
+  protected hurry(): void {
+    this.schedule.hurry();
+  }
+
+  /** Queues what changed, in the safe order: a lease ends before and begins after the claims are rebuilt. */
+  protected flush(): void {
+    const { state } = this.own;
+    const granted =
+      (state === "up" || state === "draining" || (state === "leaving" && !this.leaseForfeited)) &&
+      this.silence === undefined && this.schedule.lastOkMs > -Infinity;
+    const deadlineMs = granted ? this.schedule.lastOkMs + this.leaseIntervals() * this.intervalMs : 0;
+    const changed = deadlineMs !== this.deadlineMs;
+    this.deadlineMs = deadlineMs;
+    if (changed && deadlineMs === 0) this.herald.push({ kind: "lease", deadlineMs });
+    if (this.claimsDirty) this.herald.push({ kind: "claims" });
+    if (changed && deadlineMs !== 0) this.herald.push({ kind: "lease", deadlineMs });
+    if (this.viewDirty) this.herald.push({ kind: "view" });
+    this.claimsDirty = false;
+    this.viewDirty = false;
+  }
+
+  protected say(severity: FarmEventInit["severity"], kind: string, message: string, node?: string): void {
+    this.herald.say(severity, kind, message, node);
+  }
+}
