@@ -62,7 +62,7 @@ class MembershipThread {
       headerHash: new SipHasher(plan.keys.headerKey),
     });
     this.#claims = new SharedClaims(plan.claims);
-    this.#publisher = new ClaimsPublisher(plan.keys.rendezvousKey, this.#claims, plan.tables);
+    this.#publisher = new ClaimsPublisher(plan.keys.rendezvousKey, this.#claims, plan.tables, realtimeMs);
     // Compiled and cached before the first heartbeat, not in the middle of the first change.
     this.#publisher.warmUp(plan.name);
     this.#wake = EventFd.adopt(plan.wakeDescriptor);
@@ -124,9 +124,12 @@ class MembershipThread {
   }
 
   #receiveOne(socket: UdpSocket, index: number): void {
-    const message = this.#codec.decode(socket.message(index), this.#replay);
+    const bytes = socket.message(index);
+    const message = this.#codec.decode(bytes, this.#replay);
     if (typeof message === "string") {
       this.#refused[message]++;
+      const stale = message === "replayed" ? this.#replay.staleSender(bytes) : undefined;
+      if (stale !== undefined) this.#membership.staleHeard(stale, boottimeMs());
       return;
     }
     this.#totals.received++;
