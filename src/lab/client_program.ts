@@ -13,6 +13,12 @@ const OPEN_MAX = 900;
 /** Requests in one batch: each answer is about 150 bytes, so a reply stays below 10 MB. */
 const BATCH_MAX = 65_536;
 
+/**
+ * bind(2) or connect(2) failed before anything was sent: that says nothing about the farm, so it is tried again.
+ * Seen now and then when a source port is used again soon after an attempt that timed out.
+ */
+const LOCAL_ERRORS: ReadonlySet<string> = new Set(["EINVAL", "EADDRINUSE", "EADDRNOTAVAIL"]);
+const LOCAL_TRIES_MAX = 3;
 /** The server has closed the connection. */
 const CLOSED = "closed";
 /** A server that was asked to close does so at once. */
@@ -92,14 +98,16 @@ async function runBatch(batch: RequestBatch, attempt: Attempt): Promise<Answer[]
 }
 
 async function requestOnce(batch: RequestBatch, source: Source): Promise<Answer> {
-  const connection = new Connection(batch, source);
-  try {
-    const answer = await connection.ask(batch.timeoutMs ?? 2000, "close");
-    // Whoever closes first keeps the port in TIME_WAIT: that should be the server, or a port could not be used again.
-    if (answer.node !== undefined) await connection.closedByServer(CLOSE_TIMEOUT_MS);
-    return answer;
-  } finally {
-    connection.close();
+  for (let left = LOCAL_TRIES_MAX;;) {
+    const connection = new Connection(batch, source);
+    try {
+      const answer = await connection.ask(batch.timeoutMs ?? 2000, "close");
+      // Whoever closes first keeps the port in TIME_WAIT: that should be the server, or a port could not be used again.
+      if (answer.node !== undefined) await connection.closedByServer(CLOSE_TIMEOUT_MS);
+      if (--left === 0 || !LOCAL_ERRORS.has(answer.error ?? "")) return answer;
+    } finally {
+      connection.close();
+    }
   }
 }
 
@@ -111,6 +119,7 @@ class Connection {
   #address: string;
   #port: number;
   #failure: string | undefined;
+  #connected = false;
   #wake: () => void = () => {};
 
   constructor(batch: RequestBatch, source: Source) {
@@ -127,6 +136,7 @@ class Connection {
     });
     this.#socket.setNoDelay(true);
     this.#socket.on("connect", () => {
+      this.#connected = true;
       this.#address = this.#socket.localAddress ?? this.#address;
       this.#port = this.#socket.localPort ?? this.#port;
     });
@@ -167,10 +177,11 @@ class Connection {
     clearTimeout(timer);
   }
 
-  /** An attempt that failed ends with a reset: a connection that lingers would keep its port from the next attempt. */
+  /** What failed ends with a reset: a connection that lingers would keep its port from the next attempt. */
   close(): void {
-    if (this.#failure === undefined || this.#failure === CLOSED) this.#socket.destroy();
-    else this.#socket.resetAndDestroy();
+    if (this.#connected && this.#failure !== undefined && this.#failure !== CLOSED) {
+      this.#socket.resetAndDestroy();
+    } else this.#socket.destroy();
   }
 
   #fail(why: string): void {
