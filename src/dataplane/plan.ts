@@ -75,12 +75,12 @@ export class ServiceTable {
 /** Virtual IP index by address. At most 32 of them, so a scan beats hashing. */
 export class VipTable {
   readonly #v4: Array<{ index: number; word: number }> = [];
-  readonly #v6: Array<{ index: number; bytes: Uint8Array }> = [];
+  readonly #v6: Array<{ index: number; words: Int32Array }> = [];
 
   constructor(vips: readonly PlannedVip[]) {
     vips.forEach(({ address }, index) => {
       if (address.length === 4) this.#v4.push({ index, word: readWord(address, 0) });
-      else this.#v6.push({ index, bytes: address });
+      else this.#v6.push({ index, words: Int32Array.from([0, 4, 8, 12], (at) => readWord(address, at)) });
     });
   }
 
@@ -92,10 +92,13 @@ export class VipTable {
       return -1;
     }
     if (family !== 6) return -1;
-    next: for (const vip of this.#v6) {
-      // From the end: virtual IPs of one network differ in their last bytes.
-      for (let i = 15; i >= 0; i--) if (vip.bytes[i] !== bytes[offset + i]) continue next;
-      return vip.index;
+    // The last word first: virtual IPs of one network differ there.
+    const last = readWord(bytes, offset + 12);
+    for (const { index, words } of this.#v6) {
+      if (
+        words[3] === last && words[2] === readWord(bytes, offset + 8) &&
+        words[1] === readWord(bytes, offset + 4) && words[0] === readWord(bytes, offset)
+      ) return index;
     }
     return -1;
   }
