@@ -21,6 +21,7 @@ import { Farm } from "./control/farm.ts";
 import { logEvent, startLog } from "./control/log.ts";
 import { Orders } from "./control/orders.ts";
 import { planServices, planVips } from "./control/plan.ts";
+import { needsRestart } from "./control/reload.ts";
 import { Settings } from "./control/settings.ts";
 import { Thread } from "./control/thread.ts";
 import { EXIT } from "./core/errors.ts";
@@ -43,6 +44,8 @@ import {
 export interface DaemonOptions {
   /** Checked against this host already. */
   config: FarmConfig;
+  /** Reads and checks the file again, and tells its problems; undefined if there is an error. */
+  reread(): Promise<FarmConfig | undefined>;
   node: string;
   runtimeDir: string;
 }
@@ -76,7 +79,7 @@ interface Dataplane {
 }
 
 class Daemon {
-  readonly #config: FarmConfig;
+  #config: FarmConfig;
   readonly #node: NodeConfig;
   readonly #events = new EventLog();
   readonly #claims: SharedClaims;
@@ -145,6 +148,8 @@ class Daemon {
   /** Waits for a signal or a failure, and leaves the farm in order. Returns the exit code. */
   async untilStopped(): Promise<number> {
     const signals = ["SIGTERM", "SIGINT"] as const;
+    const reload = () => void this.#reload();
+    Deno.addSignalListener("SIGHUP", reload);
     let stop = Promise.withResolvers<void>();
     const onSignal = () => stop.resolve();
     for (const signal of signals) Deno.addSignalListener(signal, onSignal);
@@ -157,7 +162,23 @@ class Daemon {
       return EXIT.done;
     } finally {
       for (const signal of signals) Deno.removeSignalListener(signal, onSignal);
+      Deno.removeSignalListener("SIGHUP", reload);
     }
+  }
+
+  /** Takes up the file as it is now: all of it, or nothing. */
+  async #reload(): Promise<void> {
+    const refuse = (message: string) =>
+      this.#record({ severity: "error", kind: "config.not_reloaded", message });
+    const next = await this.options.reread();
+    if (next === undefined) return refuse("The configuration has errors: it stays as it was.");
+    const restart = needsRestart(this.#config, next);
+    if (restart.length > 0) {
+      return refuse(`The configuration stays as it was: a change of ${restart.join(", ")} needs a restart.`);
+    }
+    this.#config = next;
+    this.#settings.configure(next);
+    this.#record({ severity: "info", kind: "config.reloaded", message: "The configuration was read again." });
   }
 
   /**

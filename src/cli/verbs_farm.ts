@@ -34,13 +34,15 @@ Examples:
         }
         const node = ownNodeName(options.node);
         const { readFarm } = await import("./read_farm.ts");
-        const config = await readFarm(options.config, node, output, "error");
+        const file = options.config;
+        const reread = () => readFarm(file, node, output, "error");
+        const config = await reread();
         if (!config) {
           Deno.exitCode = EXIT.no;
           return;
         }
         const { runDaemon } = await import("../app.ts");
-        Deno.exitCode = await runDaemon({ config, node, runtimeDir: options.runtimeDir });
+        Deno.exitCode = await runDaemon({ config, reread, node, runtimeDir: options.runtimeDir });
       },
     );
 

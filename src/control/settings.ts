@@ -14,15 +14,24 @@ export interface Obeyed {
 }
 
 export class Settings {
+  #config: FarmConfig;
   #draining = false;
   #weight: number | undefined;
 
   /** `announce` tells the membership thread. */
   constructor(
-    readonly config: FarmConfig,
+    config: FarmConfig,
     readonly node: string,
     readonly announce: (weights: number[], draining: boolean) => void,
-  ) {}
+  ) {
+    this.#config = config;
+  }
+
+  /** Takes up the weights of a configuration that was read again. */
+  configure(config: FarmConfig): void {
+    this.#config = config;
+    this.announce(this.weights(), this.#draining);
+  }
 
   get draining(): boolean {
     return this.#draining;
@@ -35,7 +44,7 @@ export class Settings {
 
   /** Weights by service number as the file and orders say; draining is told beside them. */
   weights(): number[] {
-    return weightsOf(this.config, this.node, this.#weight);
+    return weightsOf(this.#config, this.node, this.#weight);
   }
 
   /** Carries out an order. */

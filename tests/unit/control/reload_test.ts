@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { parseConfig } from "../../../src/config/load.ts";
+import { needsRestart } from "../../../src/control/reload.ts";
+
+const FILE = `
+farm: web
+secret_file: secret
+interface: eth0
+virtual_ips: [{ address: 192.0.2.100 }]
+services:
+  - { name: http, protocol: tcp, ports: [80], weight: 100 }
+nodes: { n1: { weight: 100 }, n2: { interface: ens3 } }
+admin: { listen: "127.0.0.1:9010" }
+`;
+
+function config(change: (text: string) => string = (text) => text) {
+  const { config, problems } = parseConfig(change(FILE), "farm.yaml");
+  assert.ok(config, JSON.stringify(problems));
+  return config;
+}
+
+Deno.test("weights, new nodes and drain_on_stop are taken up without a restart", () => {
+  const changes = [
+    (text: string) =>
+      text.replace("n1: { weight: 100 }", "n1: { weight: 7, services: { http: { weight: 9 } } }, n3: {}"),
+    (text: string) => text.replace("ports: [80], weight: 100", "ports: [80], weight: 50"),
+    (text: string) => `${text}drain_on_stop: 5s\n`,
+  ];
+  for (const change of changes) assert.deepEqual(needsRestart(config(), config(change)), []);
+});
+
+Deno.test("everything else needs a restart, and is named as in the file", () => {
+  const changes: Array<[string, string, string]> = [
+    ["farm", "farm: web", "farm: other"],
+    ["secret_file", "secret_file: secret", "secret_file: other"],
+    ["virtual_ips", "192.0.2.100 }", "192.0.2.100, mode: unicast }"],
+    ["services", "ports: [80]", "ports: [80, 81]"],
+    ["nodes", "interface: ens3", "interface: ens4"],
+    ["admin", "9010", "9011"],
+    ["uncovered", "admin:", "uncovered: owner\nadmin:"],
+    ["heartbeat", "admin:", "heartbeat: { interval: 50ms }\nadmin:"],
+  ];
+  for (const [key, from, to] of changes) {
+    assert.deepEqual(needsRestart(config(), config((text) => text.replace(from, to))), [key]);
+  }
+});
