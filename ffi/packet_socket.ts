@@ -30,6 +30,9 @@ import { getOption, openSocket, setIntOption, setOption, takeSocketError } from 
 export const TP2_STATUS = tpacket2_hdr.offsets.tp_status;
 /** u32: length of the packet as it came. */
 export const TP2_LEN = tpacket2_hdr.offsets.tp_len;
+/** u32 each: when it was captured, CLOCK_REALTIME. */
+export const TP2_SEC = tpacket2_hdr.offsets.tp_sec;
+export const TP2_NSEC = tpacket2_hdr.offsets.tp_nsec;
 /** u32: how many bytes of it are in the frame; less than TP2_LEN means it was cut. */
 export const TP2_SNAPLEN = tpacket2_hdr.offsets.tp_snaplen;
 /** u16: where the Ethernet header begins, from the start of the frame. The virtio header ends there. */

@@ -6,7 +6,7 @@
  *
  * No packet and no heartbeat passes through here.
  */
-import { boottimeMs32, realtimeMs } from "../ffi/clock.ts";
+import { boottimeMs, boottimeMs32, realtimeMs } from "../ffi/clock.ts";
 import { interfaceByName } from "../ffi/interface.ts";
 import { addresses } from "../ffi/rtnetlink.ts";
 import { TunDevice } from "../ffi/tun.ts";
@@ -54,6 +54,8 @@ export interface DaemonOptions {
 const RING_FRAMES = 512;
 /** Requests under way at a stop may end within this time: new ones go to other nodes already. */
 const STOP_LINGER_MS = 250;
+/** How often a stopping daemon looks whether requests under way have ended. */
+const ENDED_LOOK_MS = 10;
 /** How often the kernel is asked whether retained connections have ended. */
 const CONNECTIONS_INTERVAL_MS = 200;
 /** How often the host's settings are looked at: a network manager may change them at any time. */
@@ -189,7 +191,7 @@ class Daemon {
     this.#membership.send({ kind: "leave" });
     await within(this.#handedOver.promise, STOP_STEP_MS_MAX);
     const lingerMs = Math.max(this.#config.drainOnStopMs, STOP_LINGER_MS);
-    await within(Promise.race([hurry, this.#connectionsEnded()]), lingerMs);
+    await within(Promise.race([hurry, this.#connectionsEnded(boottimeMs() + lingerMs)]), lingerMs);
     this.#membership.send({ kind: "goodbye" });
     await within(this.#finished.promise, STOP_STEP_MS_MAX);
     this.#stopDataplanes();
@@ -204,12 +206,27 @@ class Daemon {
     });
   }
 
-  async #connectionsEnded(): Promise<void> {
-    do {
+  async #connectionsEnded(deadlineMs: number): Promise<void> {
+    await this.#packetsDecided();
+    for (;;) {
       this.#connections.look();
-      if (this.#connections.count === 0) return;
-      await new Promise((next) => setTimeout(next, 10));
-    } while (this.#retainedGroups >= 0);
+      if (this.#connections.count === 0 || boottimeMs() >= deadlineMs) return;
+      await new Promise((next) => setTimeout(next, ENDED_LOOK_MS));
+    }
+  }
+
+  /**
+   * Waits until the packet threads have finished what they were deciding when this was called. A packet that was
+   * accepted by claims as they were may be on its way into the kernel, where a look at it would miss its connection.
+   */
+  async #packetsDecided(): Promise<void> {
+    const before = this.#dataplanes.map(({ counters }) => counters.sweeps);
+    for (const { thread } of this.#dataplanes) thread.wake.signal();
+    while (
+      !this.#claims.stopRequested && this.#dataplanes.some(({ counters }, i) => counters.sweeps === before[i])
+    ) {
+      await new Promise((next) => setTimeout(next, 1));
+    }
   }
 
   #undoLeftovers(): void {
@@ -374,7 +391,7 @@ class Daemon {
       case "orderResult":
         return this.#orders.settle(message);
       case "lost":
-        return this.#look(message.lossCount);
+        return void this.#look(message.lossCount);
       case "retained":
         this.#retainedGroups = message.groups;
         return;
@@ -388,11 +405,14 @@ class Daemon {
   }
 
   /** Tells the membership thread which buckets the kernel has connections in; again until there are none. */
-  #look(lossCount: number): void {
+  async #look(lossCount: number): Promise<void> {
+    clearTimeout(this.#lookTimer);
+    await this.#packetsDecided();
+    if (this.#claims.stopRequested) return;
     clearTimeout(this.#lookTimer);
     this.#membership.send({ kind: "connections", lossCount, held: this.#connections.look() });
     this.#lookTimer = setTimeout(() => {
-      if (this.#retainedGroups > 0) this.#look(lossCount);
+      if (this.#retainedGroups > 0) void this.#look(lossCount);
     }, CONNECTIONS_INTERVAL_MS);
   }
 

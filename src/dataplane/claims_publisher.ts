@@ -6,11 +6,13 @@ import { BUCKETS } from "../core/limits.ts";
 import { type ClaimsBasis } from "../membership/types.ts";
 import { Columns } from "../ownership/rendezvous.ts";
 import { OwnerTable, type WeightedMember } from "../ownership/table.ts";
-import { CLAIM, CONTESTED, RETAINED, type SharedClaims } from "./shared.ts";
+import { CLAIM, CONTESTED, FRESH, RETAINED, type SharedClaims } from "./shared.ts";
 
 /** Buckets of one group in the bitmaps that heartbeats carry: 1,024 groups, 128 bytes for each table. */
 export const GROUP_BUCKETS = 64;
 const GROUP_BITMAP_BYTES = BUCKETS / GROUP_BUCKETS / 8;
+/** A gain is fresh for this long (ms): no ring holds a frame back for longer without being full. */
+const FRESH_MS = 1_000;
 /** One bit for each bucket: what the control thread tells of the kernel's connections. */
 export const BUCKET_BITMAP_BYTES = BUCKETS / 8;
 
@@ -26,11 +28,14 @@ export class ClaimsPublisher {
   readonly #current: Array<OwnerTable | undefined>;
   /** Raised with each loss of buckets, so that an older look at the kernel is not taken for a newer one. */
   #lossCount = 0;
+  #gainedMs = -Infinity;
 
+  /** `wallMs` is the clock that the kernel stamps captured frames with: CLOCK_REALTIME, in ms with fractions. */
   constructor(
     rendezvousKey: Uint8Array,
     readonly claims: SharedClaims,
     readonly tables: readonly PublishedTable[],
+    readonly wallMs: () => number,
   ) {
     this.#columns = new Columns(rendezvousKey);
     this.#current = tables.map(() => undefined);
@@ -63,12 +68,26 @@ export class ClaimsPublisher {
    * thread has looked which connections the kernel has. Returns the tables whose retained buckets changed.
    */
   publish(basis: ClaimsBasis, contested: (table: number) => Uint8Array | undefined): number[] {
+    const nowMs = this.wallMs();
+    // Buckets gained by the publication before this one may still meet frames that are older than either.
+    const stillFresh = Math.abs(nowMs - this.#gainedMs) < FRESH_MS ? FRESH : 0;
     return this.tables.map((_, table) => table).filter((table) =>
-      this.#publishTable(table, basis, contested(table))
+      this.#publishTable(table, basis, contested(table), stillFresh)
     );
   }
 
-  #publishTable(table: number, basis: ClaimsBasis, contested: Uint8Array | undefined): boolean {
+  /** Called before the first claim is written that was not there before. */
+  #noteGain(): void {
+    this.#gainedMs = this.wallMs();
+    this.claims.noteGain((this.#gainedMs * 1e3) | 0);
+  }
+
+  #publishTable(
+    table: number,
+    basis: ClaimsBasis,
+    contested: Uint8Array | undefined,
+    stillFresh: number,
+  ): boolean {
     const others = basis.members.map(({ name, weights }) => ({ name, weight: weights[table] ?? 0 }));
     const weight = basis.ownWeights[table] ?? 0;
     const previousWeight = basis.ownPreviousWeights?.[table] ?? weight;
@@ -82,13 +101,18 @@ export class ClaimsPublisher {
       : owner;
     const bytes = this.claims.tables[table];
     const keeps = this.tables[table].keepsConnections;
-    let lost = false;
+    let lost = false, gained = false;
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
       const before = bytes[bucket];
       let flags = 0;
       // Member 0 of both tables is this node.
       if (owner !== undefined && owner[bucket] === 0 && previousOwner![bucket] === 0) {
-        flags = CLAIM;
+        flags = CLAIM | (before & stillFresh);
+        if ((before & CLAIM) === 0) {
+          flags |= FRESH;
+          if (!gained) this.#noteGain();
+          gained = true;
+        }
       } else if (keeps && (before & CLAIM) !== 0) {
         flags = RETAINED;
         lost = true;

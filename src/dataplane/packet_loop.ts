@@ -9,6 +9,8 @@ import {
   PacketSocket,
   TP2_LEN,
   TP2_MAC,
+  TP2_NSEC,
+  TP2_SEC,
   TP2_SNAPLEN,
   TP_STATUS_KERNEL,
   TP_STATUS_USER,
@@ -38,15 +40,16 @@ export function runPacketLoop(plan: DataplanePlan, started: () => void): void {
   setTimerSlackNs(1);
   const claims = new SharedClaims(plan.claims);
   const counters = new SharedCounters(plan.counters);
-  const pipeline = new Pipeline(socket.ring, plan, kernelPorts(socket, tun, diag));
+  const ring = new RingReader(socket);
+  const pipeline = new Pipeline(socket.ring, plan, kernelPorts(socket, ring, tun, diag));
   const poll = new PollSet([{ fd: socket.fd, events: POLLIN }, { fd: wake.fd, events: POLLIN }]);
 
   counters.setRunState(1);
   started();
-  const ring = new RingReader(socket, pipeline);
   let statisticsAt = boottimeMs32();
   while (!claims.stopRequested) {
-    const emptied = ring.sweep(FRAMES_PER_SWEEP);
+    const emptied = ring.sweep(FRAMES_PER_SWEEP, pipeline);
+    counters.noteSweep();
     const now32 = boottimeMs32();
     if (pipeline.fragments.heldCount > 0) pipeline.fragments.expire(now32);
     counters.slots[EXTRA.fragments_expired] += pipeline.fragments.takeExpired();
@@ -55,7 +58,6 @@ export function runPacketLoop(plan: DataplanePlan, started: () => void): void {
       counters.slots[EXTRA.ring_drops] = socket.statistics().drops;
     }
     if (!emptied) continue;
-    counters.noteEmptied(now32);
     counters.slots[EXTRA.sleeps]++;
     poll.wait(SLEEP_MS_MAX);
     if (poll.ready(1)) wake.read();
@@ -70,12 +72,18 @@ class RingReader {
   readonly #words: Uint32Array;
   #frame = 0;
 
-  constructor(readonly socket: PacketSocket, readonly pipeline: Pipeline) {
+  constructor(readonly socket: PacketSocket) {
     this.#words = new Uint32Array(socket.ring.buffer);
   }
 
+  /** When the frame under decision was captured (tpacket_rcv: CLOCK_REALTIME), in µs as a wrapping Int32. */
+  captured32(): number {
+    const word = (this.#frame * this.socket.frameStride) >>> 2;
+    return (this.#words[word + (TP2_SEC >> 2)] * 1e6 + this.#words[word + (TP2_NSEC >> 2)] / 1e3) | 0;
+  }
+
   /** Decides at most `limit` frames. True when the ring is empty. */
-  sweep(limit: number): boolean {
+  sweep(limit: number, pipeline: Pipeline): boolean {
     const { status, frameStride, frameCount, ring } = this.socket;
     const words = this.#words;
     for (let decided = 0; decided < limit; decided++) {
@@ -84,10 +92,10 @@ class RingReader {
       if ((Atomics.load(status, word) & TP_STATUS_USER) === 0) return true;
       const captured = words[word + (TP2_SNAPLEN >> 2)];
       if (captured < words[word + (TP2_LEN >> 2)]) {
-        this.pipeline.countTruncated();
+        pipeline.countTruncated();
       } else {
         const mac = ring[start + TP2_MAC] | (ring[start + TP2_MAC + 1] << 8);
-        this.pipeline.process(start + mac, captured);
+        pipeline.process(start + mac, captured);
       }
       Atomics.store(status, word, TP_STATUS_KERNEL);
       this.#frame = this.#frame + 1 === frameCount ? 0 : this.#frame + 1;
@@ -113,7 +121,12 @@ function openSocket(plan: DataplanePlan): PacketSocket {
 }
 
 /** The pipeline's ports on the real kernel. */
-function kernelPorts(socket: PacketSocket, tun: TunDevice, diag: SockDiag): PipelinePorts {
+function kernelPorts(
+  socket: PacketSocket,
+  reader: RingReader,
+  tun: TunDevice,
+  diag: SockDiag,
+): PipelinePorts {
   const { ring, baseAddress, frameStride } = socket;
   // One view for each frame, made when it is first written: a view is quicker for write(2) than an address is.
   const views: Array<Uint8Array<ArrayBuffer> | undefined> = Array.from({ length: socket.frameCount });
@@ -148,5 +161,6 @@ function kernelPorts(socket: PacketSocket, tun: TunDevice, diag: SockDiag): Pipe
       }
     },
     now32: boottimeMs32,
+    captured32: () => reader.captured32(),
   };
 }

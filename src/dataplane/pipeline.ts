@@ -15,7 +15,7 @@ import { PacketKind, PacketView, parseEthernet, PROTOCOL } from "../wire/packet.
 import { TCP_FLAG } from "../wire/tcp.ts";
 import { FRAGMENT_ACCEPT, FRAGMENT_DROP, FragmentTable } from "./fragments.ts";
 import { type DataplanePlan, PRESENCE, ServiceTable, VipTable } from "./plan.ts";
-import { CLAIM, CONTESTED, EXTRA, RETAINED, SharedClaims, SharedCounters } from "./shared.ts";
+import { CLAIM, CONTESTED, EXTRA, FRESH, RETAINED, SharedClaims, SharedCounters } from "./shared.ts";
 import { VERDICT } from "./verdicts.ts";
 
 /** Bytes of struct virtio_net_hdr (linux/virtio_net.h), in front of each frame in the ring and on the TUN. */
@@ -41,6 +41,8 @@ export interface PipelinePorts {
   ): boolean;
   /** Milliseconds since boot as a wrapping Int32; read before every accepted packet. */
   now32(): number;
+  /** When the frame that is being decided was captured: wall clock in microseconds, as a wrapping Int32. */
+  captured32(): number;
 }
 
 /** One packet thread's decisions. */
@@ -205,7 +207,7 @@ export class Pipeline {
 
   #decideByAddress(addressOffset: number, family: number, offset: number): number {
     const bucket = this.#flowHash.bucket(AFFINITY.client, this.bytes, addressOffset, family as 4 | 6, 0);
-    return (this.#claims.tables[PRESENCE][bucket] & CLAIM) !== 0
+    return (this.#flagsOf(PRESENCE, bucket) & CLAIM) !== 0
       ? this.#accept(offset, VERDICT.accepted)
       : VERDICT.not_owner;
   }
@@ -256,7 +258,17 @@ export class Pipeline {
   #flags(service: number, family: number, addressOffset: number, port: number): number {
     const affinity = this.#services.affinity[service] as 0 | 1 | 2;
     const bucket = this.#flowHash.bucket(affinity, this.bytes, addressOffset, family as 4 | 6, port);
-    return this.#claims.tables[service][bucket];
+    return this.#flagsOf(service, bucket);
+  }
+
+  /**
+   * What this node may do with the frame's bucket. A claim counts for frames that were captured after it began: one
+   * that waited in the ring meanwhile has perhaps been answered by the former claimant.
+   */
+  #flagsOf(table: number, bucket: number): number {
+    const flags = this.#claims.tables[table][bucket];
+    if ((flags & FRESH) === 0) return flags;
+    return this.#claims.isBeforeGain(this.ports.captured32()) ? flags & ~CLAIM : flags;
   }
 
   #acceptNewFlow(offset: number): number {
@@ -348,7 +360,7 @@ export class Pipeline {
 
   #mayAnswer(askerOffset: number, family: 4 | 6): number {
     const bucket = this.#flowHash.bucket(AFFINITY.client, this.bytes, askerOffset, family, 0);
-    if ((this.#claims.tables[PRESENCE][bucket] & CLAIM) === 0) return VERDICT.neighbour_not_owner;
+    if ((this.#flagsOf(PRESENCE, bucket) & CLAIM) === 0) return VERDICT.neighbour_not_owner;
     return this.#claims.leaseHolds(this.ports.now32()) ? VERDICT.neighbour_answered : VERDICT.no_lease;
   }
 }

@@ -16,11 +16,23 @@ export const CLAIM = 1;
 export const CONTESTED = 2;
 /** Not this node's bucket any more, but its kernel may still have connections of it. */
 export const RETAINED = 4;
+/**
+ * Claimed lately: a frame that was captured before the claim belongs to whoever had the bucket then, and may have been
+ * answered there, however late this node comes to look at it.
+ */
+export const FRESH = 8;
 
 /** Word of the control block: claims hold until this moment (ms since boot, wrapping Int32). */
 const LEASE_DEADLINE = 0;
 /** Word of the control block: one when the packet threads are to end. */
 const STOP = 1;
+/** Word of the control block: when buckets were gained last, by the clock that the kernel stamps frames with. */
+const GAINED_AT = 2;
+/**
+ * Longest time (µs) that a frame waits in a ring before it is decided. It bounds what a clock that was set back between
+ * capture and claim can do: longer ago than this is no frame that waited.
+ */
+const BACKLOG_US_MAX = 5_000_000;
 const CONTROL_BYTES = 64;
 /** CLAIM in each of four neighbouring flags. */
 const CLAIM_OF_FOUR = CLAIM * 0x0101_0101;
@@ -71,6 +83,17 @@ export class SharedClaims {
     return ((Atomics.load(this.#control, LEASE_DEADLINE) - now32) | 0) > 0;
   }
 
+  /** Buckets are about to be gained: `micros32` is the wall clock in microseconds, wrapping. Before their claims. */
+  noteGain(micros32: number): void {
+    Atomics.store(this.#control, GAINED_AT, micros32);
+  }
+
+  /** Whether a frame was captured (wall clock, µs, wrapping) before the last gain of buckets. */
+  isBeforeGain(captured32: number): boolean {
+    const waited = (Atomics.load(this.#control, GAINED_AT) - captured32) | 0;
+    return waited > 0 && waited < BACKLOG_US_MAX;
+  }
+
   requestStop(): void {
     Atomics.store(this.#control, STOP, 1);
   }
@@ -100,8 +123,8 @@ export const EXTRA_COUNTERS = [
 export type ExtraCounter = (typeof EXTRA_COUNTERS)[number];
 
 const COUNTER_SLOTS = VERDICTS.length + EXTRA_COUNTERS.length;
-/** Word of the state block: when the ring was last seen empty (ms since boot, wrapping Int32). */
-const EMPTIED_AT = 0;
+/** Word of the state block: sweeps of the ring that have ended (wrapping Int32). */
+const SWEEPS = 0;
 /** Word of the state block: one once the packet thread runs, two once it has ended. */
 const RUN_STATE = 1;
 const STATE_BYTES = 64;
@@ -126,13 +149,13 @@ export class SharedCounters {
     return Object.fromEntries(names.map((name, slot) => [name, this.slots[slot]]));
   }
 
-  noteEmptied(now32: number): void {
-    Atomics.store(this.#state, EMPTIED_AT, now32);
+  noteSweep(): void {
+    Atomics.add(this.#state, SWEEPS, 1);
   }
 
-  /** When the ring was last empty: whatever was captured before has been decided. */
-  get emptiedAt(): number {
-    return Atomics.load(this.#state, EMPTIED_AT);
+  /** Once this number has changed, whatever was decided by claims as they were before is in the kernel. */
+  get sweeps(): number {
+    return Atomics.load(this.#state, SWEEPS);
   }
 
   setRunState(state: 1 | 2): void {

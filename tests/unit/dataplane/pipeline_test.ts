@@ -2,14 +2,14 @@
 
 import assert from "node:assert/strict";
 import { parseAddress } from "../../../src/core/address.ts";
-import { CLAIM, CONTESTED, RETAINED } from "../../../src/dataplane/shared.ts";
+import { CLAIM, CONTESTED, FRESH, RETAINED } from "../../../src/dataplane/shared.ts";
 import { ARP_OPERATION, writeArp } from "../../../src/wire/arp.ts";
 import { virtualMac } from "../../../src/wire/ethernet.ts";
 import { EXTENSION } from "../../../src/wire/extension_headers.ts";
 import { ND_SOLICIT, writeNeighbourSolicitation } from "../../../src/wire/ndp.ts";
 import { TCP_FLAG } from "../../../src/wire/tcp.ts";
 import { CLIENT_MAC, type FrameContent, NODE_MAC, writePacket } from "../wire/frames.ts";
-import { CLIENT4, CLIENT6, FRAME_OFFSET, Rig, SERVICE, VIP4, VIP6 } from "./rig.ts";
+import { CLIENT4, CLIENT6, FRAME_OFFSET, Rig, SERVICE, TABLES, VIP4, VIP6 } from "./rig.ts";
 
 const SYN = TCP_FLAG.syn;
 const ACK = TCP_FLAG.ack;
@@ -134,6 +134,26 @@ Deno.test("in a contested bucket a SYN goes to the claimant, the rest to whose k
   assert.equal(loser.decide(tcp(SYN | ACK)), "accepted_held");
   loser.connections.clear();
   assert.equal(loser.decide(tcp(ACK)), "not_held");
+});
+
+Deno.test("a frame that was captured before its bucket was gained is left to the former claimant", () => {
+  const rig = new Rig();
+  rig.claimAll();
+  rig.claims.noteGain(1_000);
+  rig.capturedUs32 = 999;
+  assert.equal(rig.decide(tcp(SYN)), "accepted", "claimed for long");
+  for (let table = 0; table < TABLES; table++) rig.setAll(table, CLAIM | FRESH);
+  assert.equal(rig.decide(tcp(SYN)), "not_owner");
+  assert.equal(rig.decide(tcp(ACK)), "not_owner");
+  assert.equal(rig.decide(udp(53)), "not_owner");
+  assert.equal(rig.decideBytes(arpRequest(rig, CLIENT4.bytes)), "neighbour_not_owner");
+  rig.setAll(SERVICE.web, CLAIM | FRESH | CONTESTED);
+  rig.connections.add("40000");
+  assert.equal(rig.decide(tcp(SYN)), "not_owner");
+  assert.equal(rig.decide(tcp(ACK)), "accepted_held", "its own connection of an earlier claim");
+  rig.capturedUs32 = 1_000;
+  assert.equal(rig.decide(tcp(SYN)), "accepted");
+  assert.equal(rig.decide(udp(53)), "accepted");
 });
 
 Deno.test("UDP in a contested bucket stays with the claimant", () => {

@@ -32,6 +32,8 @@ export class Rig {
   /** Connections that the kernel is asked for, as `client port`, and whether it has them. */
   readonly connections = new Set<string>();
   nowMs32 = 1_000;
+  /** When the frame was captured: wall clock, µs. */
+  capturedUs32 = 0;
   /** The TUN device takes packets. */
   tunUp = true;
 
@@ -72,6 +74,7 @@ export class Rig {
       hasConnection: (_family, _local, _localPort, _remote, remotePort) =>
         this.connections.has(`${remotePort}`),
       now32: () => this.nowMs32,
+      captured32: () => this.capturedUs32,
     });
     this.renewLease();
   }

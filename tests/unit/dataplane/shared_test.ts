@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { BUCKETS } from "../../../src/core/limits.ts";
-import { CLAIM, CONTESTED, RETAINED, SharedClaims } from "../../../src/dataplane/shared.ts";
+import { CLAIM, CONTESTED, FRESH, RETAINED, SharedClaims } from "../../../src/dataplane/shared.ts";
 
 Deno.test("claims are counted by table, whatever else is marked beside them", () => {
   const claims = SharedClaims.create(3, 0);
   const mark = fc.record({
     bucket: fc.nat(BUCKETS - 1),
-    flags: fc.nat(CLAIM | CONTESTED | RETAINED),
+    flags: fc.nat(CLAIM | CONTESTED | RETAINED | FRESH),
   });
   fc.assert(fc.property(fc.array(mark), (marks) => {
     claims.tables[1].fill(0);
@@ -29,4 +29,14 @@ Deno.test("a lease holds up to its deadline, across the wrap of the clock, and n
   assert.ok(!claims.leaseHolds((nearWrap + 100) | 0));
   claims.silence(nearWrap);
   assert.ok(!claims.leaseHolds(nearWrap));
+});
+
+Deno.test("a frame is from before a gain across the wrap of the clock, and not when that was set back", () => {
+  const gained = 0x8000_0010 | 0;
+  const claims = SharedClaims.create(1, 0);
+  claims.noteGain(gained);
+  for (const agoUs of [1, 1_000, 4_999_999]) assert.ok(claims.isBeforeGain((gained - agoUs) | 0), `${agoUs}`);
+  for (const agoUs of [0, -1, -1_000_000, 5_000_000, 2 ** 31 - 1]) {
+    assert.ok(!claims.isBeforeGain((gained - agoUs) | 0), `${agoUs}`);
+  }
 });

@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { BUCKETS } from "../../../src/core/limits.ts";
+import { BUCKET_BITMAP_BYTES, ClaimsPublisher } from "../../../src/dataplane/claims_publisher.ts";
+import { CLAIM, CONTESTED, FRESH, RETAINED, SharedClaims } from "../../../src/dataplane/shared.ts";
+import type { ClaimsBasis } from "../../../src/membership/types.ts";
+
+/** Tables 0 (presence) and 1 (a TCP service) of node a. */
+class Rig {
+  readonly claims = SharedClaims.create(2, 0);
+  wallMs = 1_000_000;
+  readonly publisher = new ClaimsPublisher(
+    new Uint8Array(32).fill(3),
+    this.claims,
+    [{ keepsConnections: false }, { keepsConnections: true }],
+    () => this.wallMs,
+  );
+
+  /** Publishes the claims of node a among others that take part in both tables. */
+  publish(others: readonly string[], own = 1, contested?: Uint8Array): number[] {
+    const basis: ClaimsBasis = {
+      ownName: "a",
+      ownWeights: [1, own],
+      ownPreviousWeights: undefined,
+      members: others.map((name) => ({ name, weights: [1, 1] })),
+    };
+    return this.publisher.publish(basis, () => contested);
+  }
+
+  count(flags: number, table = 1): number {
+    return this.claims.tables[table].filter((each) => each === flags).length;
+  }
+
+  isBeforeGain(wallMs: number): boolean {
+    return this.claims.isBeforeGain((wallMs * 1e3) | 0);
+  }
+}
+
+Deno.test("buckets gained are fresh, those kept stay as they are, and the gain has its time", () => {
+  const rig = new Rig();
+  rig.publish(["b", "c"]);
+  const share = rig.count(CLAIM | FRESH);
+  assert.ok(Math.abs(share - BUCKETS / 3) < 1000, `${share}`);
+  assert.ok(rig.isBeforeGain(rig.wallMs - 0.001) && !rig.isBeforeGain(rig.wallMs));
+
+  rig.wallMs += 10_000;
+  rig.publish(["b"]);
+  assert.equal(rig.count(CLAIM), share);
+  const gained = rig.count(CLAIM | FRESH);
+  assert.ok(Math.abs(share + gained - BUCKETS / 2) < 1000, `${gained}`);
+  assert.ok(rig.isBeforeGain(rig.wallMs - 0.001));
+
+  // Soon after, frames from before either gain may still wait: both stay fresh.
+  rig.wallMs += 10;
+  rig.publish([]);
+  assert.equal(rig.count(CLAIM), share);
+  assert.equal(rig.count(CLAIM | FRESH), BUCKETS - share);
+
+  // Nothing gained: the time of the last gain stands.
+  const { wallMs } = rig;
+  rig.wallMs += 10;
+  rig.publish([]);
+  assert.ok(!rig.isBeforeGain(wallMs));
+});
+
+Deno.test("buckets lost are retained until the kernel is found to hold no connection in them", () => {
+  const rig = new Rig();
+  assert.deepEqual(rig.publish([]), []);
+  assert.deepEqual(rig.publish(["b"]), [1]);
+  const lost = rig.count(RETAINED);
+  assert.ok(lost > 30_000);
+  assert.equal(rig.count(RETAINED, 0), 0, "a table without connections retains nothing");
+  const { lossCount } = rig.publisher;
+  const first = rig.claims.tables[1].indexOf(RETAINED);
+  const held = new Uint8Array(BUCKET_BITMAP_BYTES);
+  held[first >> 3] |= 1 << (first & 7);
+
+  rig.publish(["b", "c"]);
+  assert.ok(!rig.publisher.prune(1, held, lossCount), "a look from before the latest loss");
+  assert.ok(rig.publisher.prune(1, held, rig.publisher.lossCount));
+  assert.equal(rig.count(RETAINED), 1);
+  const groups = rig.publisher.retainedGroups(1)!;
+  assert.equal(groups[first >> 9], 1 << ((first >> 6) & 7));
+  assert.ok(rig.publisher.prune(1, new Uint8Array(BUCKET_BITMAP_BYTES), rig.publisher.lossCount));
+  assert.equal(rig.publisher.retainedGroups(1), undefined);
+});
+
+Deno.test("a bucket is contested before it is claimed: both are written at once", () => {
+  const rig = new Rig();
+  const contested = new Uint8Array(128).fill(0xff);
+  rig.publish([], 1, contested);
+  assert.equal(rig.count(CLAIM | FRESH | CONTESTED), BUCKETS);
+  rig.publisher.publishContested(() => undefined);
+  assert.equal(rig.count(CLAIM | FRESH), BUCKETS);
+});
+
+Deno.test("a drained node claims nothing and keeps what it may hold", () => {
+  const rig = new Rig();
+  rig.publish(["b"]);
+  const claimed = rig.count(CLAIM | FRESH);
+  assert.deepEqual(rig.publish(["b"], 0), [1]);
+  assert.equal(rig.count(RETAINED), claimed);
+  assert.equal(rig.claims.claimedCount(1), 0);
+});
