@@ -3,7 +3,7 @@
 import { addressFromBytes } from "../src/core/address.ts";
 import { SystemError } from "./errors.ts";
 import * as C from "./layout/constants.ts";
-import { ifaddrmsg, ifinfomsg } from "./layout/structs.ts";
+import { ifa_cacheinfo, ifaddrmsg, ifinfomsg } from "./layout/structs.ts";
 import { attribute, concatenate, forEachAttribute, NetlinkSocket, readString, u32 } from "./netlink.ts";
 
 /** A table that changes during a dump is read again, this often at most; then the last reading is taken. */
@@ -65,6 +65,8 @@ export interface AddressRequest {
   readonly prefixLength: number;
   /** IPv6: usable at once, without duplicate address detection (which would find the other nodes). */
   readonly noDad?: boolean;
+  /** IPv6: served, but never chosen as the source of what this host begins itself (RFC 6724 section 5, rule 3). */
+  readonly deprecated?: boolean;
 }
 
 /**
@@ -73,7 +75,11 @@ export interface AddressRequest {
  */
 export function addAddress(request: AddressRequest): boolean {
   const flags = request.noDad === true ? attribute(C.IFA_FLAGS, u32(C.IFA_F_NODAD)) : new Uint8Array(0);
-  return changeAddress("add address", "EEXIST", C.RTM_NEWADDR, C.NLM_F_CREATE | C.NLM_F_EXCL, request, flags);
+  const lifetimes = request.deprecated === true
+    ? attribute(C.IFA_CACHEINFO, deprecatedForEver())
+    : new Uint8Array(0);
+  const more = concatenate(flags, lifetimes);
+  return changeAddress("add address", "EEXIST", C.RTM_NEWADDR, C.NLM_F_CREATE | C.NLM_F_EXCL, request, more);
 }
 
 /** Takes an address off an interface. Returns false when it was not on it. Throws {@link SystemError}. */
@@ -124,6 +130,13 @@ export function setLink(change: LinkChange): void {
     "change interface",
     shown,
   );
+}
+
+/** A preferred lifetime of 0 and a valid one without end. */
+function deprecatedForEver(): Uint8Array<ArrayBuffer> {
+  const info = new Uint8Array(ifa_cacheinfo.size);
+  new DataView(info.buffer).setUint32(ifa_cacheinfo.offsets.ifa_valid, 0xffff_ffff, true);
+  return info;
 }
 
 function changeAddress(

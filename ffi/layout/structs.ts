@@ -170,6 +170,12 @@ export const ifaddrmsg = {
   offsets: { ifa_family: 0, ifa_prefixlen: 1, ifa_flags: 2, ifa_scope: 3, ifa_index: 4 },
 } as const;
 
+export const ifa_cacheinfo = {
+  name: "struct ifa_cacheinfo",
+  size: 16,
+  offsets: { ifa_prefered: 0, ifa_valid: 4, cstamp: 8, tstamp: 12 },
+} as const;
+
 // linux/inet_diag.h
 export const inet_diag_req_v2 = {
   name: "struct inet_diag_req_v2",

@@ -61,7 +61,7 @@ export class PlacedVirtualIps {
       }
       setLink({ index, mtu: Math.min(mtu, TUN_MTU_MAX), noArp: true });
       for (const { bytes } of addresses) {
-        addAddress({ index, address: bytes, prefixLength: bytes.length * 8, noDad: true });
+        addAddress({ index, address: bytes, prefixLength: bytes.length * 8, noDad: true, deprecated: true });
       }
       // Last: from here on the host answers for these addresses, and only to what the daemon writes to the device.
       setLink({ index, up: true });

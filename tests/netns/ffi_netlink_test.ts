@@ -64,7 +64,7 @@ Deno.test({
       assert.deepEqual([link.up, link.mtu, link.mac.length, link.type], [true, 9000, 0, ARPHRD_NONE]);
       assert.deepEqual(addresses(index), [], "no link-local address of the kernel's own");
       for (const [family, prefixLength] of [[4, 32], [6, 128]] as const) {
-        const request = { index, address: VIP[family], prefixLength, noDad: true };
+        const request = { index, address: VIP[family], prefixLength, noDad: true, deprecated: true };
         assert.equal(removeAddress(request), false, "it is not there yet");
         assert.equal(addAddress(request), true);
         assert.equal(addAddress(request), false, "it is there already");
@@ -76,7 +76,9 @@ Deno.test({
         assert.equal(addresses().filter((address) => address.index === index).length, 1);
         assert.match(
           namespace.ip("address", "show", "dev", tun.name),
-          family === 4 ? /192\.0\.2\.100\/32/ : /2001:db8::1\/128/,
+          family === 4
+            ? /192\.0\.2\.100\/32/
+            : /2001:db8::1\/128.*deprecated[^]*valid_lft forever preferred_lft 0sec/,
         );
         assert.equal(removeAddress(request), true);
         assert.deepEqual(addresses(index), []);
