@@ -8,8 +8,12 @@ import type { LabProcess } from "./process.ts";
 /** tcpdump starts at once or not at all. */
 const START_TIMEOUT_MS = 10_000;
 const STOP_TIMEOUT_MS = 5000;
-/** Kernel buffer in KiB: holds some thousand 64 KB packets while tcpdump waits for a processor. */
+/** Kernel buffer in KiB. Each frame takes up what `snapBytes` allows, however short it is. */
 const BUFFER_KIB = 65_536;
+/** A whole 64 KB packet with its Ethernet header; the buffer holds 500 of them. */
+const SNAP_BYTES_WHOLE = 65_600;
+/** Headers, for counting: the buffer holds 150,000 while tcpdump waits for a processor. */
+export const SNAP_BYTES_HEADERS = 256;
 
 /** A running capture. Stop it before reading. */
 export class Capture {
@@ -17,22 +21,36 @@ export class Capture {
   readonly file: string;
   readonly #namespace: LabNamespace;
   readonly #process: LabProcess;
+  /** What tcpdump says, line by line. */
+  readonly #said: AsyncGenerator<string, undefined>;
+  #stopped = false;
 
-  private constructor(file: string, namespace: LabNamespace, process: LabProcess) {
+  private constructor(
+    file: string,
+    namespace: LabNamespace,
+    process: LabProcess,
+    said: AsyncGenerator<string, undefined>,
+  ) {
     this.file = file;
     this.#namespace = namespace;
     this.#process = process;
+    this.#said = said;
   }
 
-  /** Captures whole frames that match the pcap-filter(7) expression; returns once tcpdump listens. */
+  /**
+   * Captures frames that match the pcap-filter(7) expression, up to `snapBytes` of each; returns once tcpdump
+   * listens.
+   */
   static async start(
     namespace: LabNamespace,
     device: string,
     filter: string,
     file: string,
+    snapBytes = SNAP_BYTES_WHOLE,
   ): Promise<Capture> {
     // -Z root: a lab's directory may not be readable by the user that tcpdump would change to.
-    const flags = ["-U", "-n", "-s", "0", "--immediate-mode", "-B", String(BUFFER_KIB), "-Z", "root"];
+    const snap = ["-s", String(snapBytes), "--immediate-mode", "-B", String(BUFFER_KIB)];
+    const flags = ["-U", "-n", ...snap, "-Z", "root"];
     const process = namespace.spawn(["tcpdump", ...flags, "-i", device, "-w", file, filter], {
       stderr: "piped",
     });
@@ -50,15 +68,31 @@ export class Capture {
       if (value.includes("listening on")) break;
     }
     clearTimeout(timer);
-    await output.return(undefined);
-    return new Capture(file, namespace, process);
+    return new Capture(file, namespace, process, output);
   }
 
-  /** Ends the capture; the file is then whole. */
+  /**
+   * Ends the capture; the file is then whole.
+   * @throws VipfarmError if the kernel dropped frames because tcpdump was too slow: then nothing can be counted.
+   */
   async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
     this.#process.signal("SIGINT");
     await this.#process.ended(STOP_TIMEOUT_MS);
+    let dropped = 0;
+    for await (const line of this.#said) {
+      dropped += Number(/^(\d+) packets? dropped by kernel/.exec(line)?.[1] ?? 0);
+    }
     await this.#process.kill();
+    if (dropped > 0) {
+      throw new VipfarmError({
+        operation: "capture packets",
+        problem: "tcpdump was too slow for its buffer, and frames are missing",
+        value: `${dropped} frames`,
+        remedy: "Capture less of each frame, or fewer frames.",
+      });
+    }
   }
 
   /** One line for each frame as tcpdump prints it, with Ethernet addresses and absolute sequence numbers. */

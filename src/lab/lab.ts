@@ -245,10 +245,10 @@ export class Lab implements AsyncDisposable {
     await this.#bridge.ip([`link set ${name} ${unplugged ? "down" : "up"}`]);
   }
 
-  /** Captures frames with tcpdump(8) on a device of a namespace, until it is stopped. */
-  capture(name: string, device: string, filter = ""): Promise<Capture> {
+  /** Captures frames with tcpdump(8) on a device of a namespace, up to `snapBytes` of each, until it is stopped. */
+  capture(name: string, device: string, filter = "", snapBytes?: number): Promise<Capture> {
     const file = `${this.directory}/capture-${++this.#captures}-${name}.pcap`;
-    return Capture.start(this.namespace(name), device, filter, file);
+    return Capture.start(this.namespace(name), device, filter, file, snapBytes);
   }
 
   /** Looks until `condition` gives something truthy. @throws VipfarmError naming `what` after the time limit. */
