@@ -59,6 +59,8 @@ export const libc = Deno.dlopen("libc.so.6", {
   prctl: { parameters: ["i32", "u64", "u64", "u64", "u64"], result: "i32" },
   // int setns(int fd, int nstype);
   setns: { parameters: ["i32", "i32"], result: "i32" },
+  // long syscall(long number, ...); as bpf(2): int cmd, union bpf_attr *attr, unsigned int size
+  syscallBpf: { name: "syscall", parameters: ["i32", "i32", "buffer", "u32"], result: "i32" },
   // int socket(int domain, int type, int protocol);
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   // int bind(int sockfd, const struct sockaddr *addr, socklen_t addrlen);

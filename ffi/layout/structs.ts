@@ -129,6 +129,40 @@ export const sock_fprog = {
   offsets: { len: 0, filter: 8 },
 } as const;
 
+// linux/bpf.h. Both grow with each kernel, which takes shorter ones: their sizes say nothing.
+export const bpf_attr = {
+  name: "union bpf_attr",
+  offsets: {
+    // BPF_MAP_CREATE
+    map_type: 0,
+    key_size: 4,
+    value_size: 8,
+    max_entries: 12,
+    map_flags: 16,
+    map_name: 28,
+    // BPF_PROG_LOAD
+    prog_type: 0,
+    insn_cnt: 4,
+    insns: 8,
+    license: 16,
+    log_level: 24,
+    log_size: 28,
+    log_buf: 32,
+    prog_name: 48,
+    // BPF_PROG_TEST_RUN
+    "test.prog_fd": 0,
+    "test.retval": 4,
+    "test.data_size_in": 8,
+    "test.data_in": 16,
+    "test.repeat": 32,
+    "test.duration": 36,
+  },
+} as const;
+export const __sk_buff = {
+  name: "struct __sk_buff",
+  offsets: { vlan_tci: 24 },
+} as const;
+
 // net/if.h
 export const ifreq = {
   name: "struct ifreq",

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import * as constants from "../../../ffi/layout/constants.ts";
 import { ERRNO } from "../../../ffi/layout/errno.ts";
 import * as structs from "../../../ffi/layout/structs.ts";
+import { SYSCALLS } from "../../../ffi/layout/syscalls.ts";
 import { libc } from "../../../ffi/libc.ts";
 
 // The order is that in which glibc's and the kernel's headers tolerate each other.
@@ -27,10 +28,12 @@ const HEADERS = [
   "sys/ioctl.h",
   "sys/mman.h",
   "sys/prctl.h",
+  "sys/syscall.h",
   "sys/uio.h",
   "time.h",
   "unistd.h",
   "linux/filter.h",
+  "linux/bpf.h",
   "linux/if_addr.h",
   "linux/if_ether.h",
   "linux/if_link.h",
@@ -43,16 +46,17 @@ const HEADERS = [
   "linux/virtio_net.h",
 ];
 
-function expectations(): Map<string, number> {
+function expectations(machine: keyof typeof SYSCALLS): Map<string, number> {
   const expected = new Map<string, number>();
   for (const [name, value] of Object.entries(constants)) expected.set(name, value);
   for (const [name, [value]] of Object.entries(ERRNO)) expected.set(name, value);
-  for (const { name, size, offsets } of Object.values(structs)) {
-    expected.set(`sizeof(${name})`, size);
-    for (const [field, offset] of Object.entries(offsets)) {
-      expected.set(`offsetof(${name}, ${field})`, offset);
+  for (const struct of Object.values(structs)) {
+    if ("size" in struct) expected.set(`sizeof(${struct.name})`, struct.size);
+    for (const [field, offset] of Object.entries(struct.offsets)) {
+      expected.set(`offsetof(${struct.name}, ${field})`, offset);
     }
   }
+  for (const [name, number] of Object.entries(SYSCALLS[machine])) expected.set(`SYS_${name}`, number);
   return expected;
 }
 
@@ -77,13 +81,21 @@ for (const compiler of COMPILERS) {
       (reason === undefined ? "" : ` [skipped: ${reason}]`),
     ignore: reason !== undefined,
     fn() {
-      const expected = expectations();
+      const expected = expectations(machineOf(compiler));
       const found = compiledValues(compiler, [...expected.keys()]);
       const differing = [...expected].filter(([name, value]) => found.get(name) !== value >>> 0);
       assert.deepEqual(differing.map(([name, ours]) => ({ name, ours, theirs: found.get(name) })), []);
       assert.ok(expected.size > 200, `${expected.size} were compared`);
     },
   });
+}
+
+/** The machine that the compiler makes programs for. */
+function machineOf(compiler: string): keyof typeof SYSCALLS {
+  const { stdout } = new Deno.Command(compiler, { args: ["-dumpmachine"] }).outputSync();
+  const [machine] = new TextDecoder().decode(stdout).split("-");
+  assert.ok(machine in SYSCALLS, `${compiler} is for ${machine}`);
+  return machine as keyof typeof SYSCALLS;
 }
 
 /** What each expression is for that compiler's machine, as an unsigned 32-bit word (some headers use signed types). */

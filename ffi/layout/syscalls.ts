@@ -1,0 +1,9 @@
+/**
+ * Numbers of the system calls that have no function in the C library, by machine.
+ *
+ * `tests/unit/ffi/layout_test.ts` compares them with the C headers of each machine whose compiler is installed.
+ */
+export const SYSCALLS = {
+  x86_64: { bpf: 321 },
+  aarch64: { bpf: 280 },
+} as const;
