@@ -10,6 +10,8 @@ import { VipfarmError } from "../src/core/errors.ts";
 import { Descriptor } from "./descriptor.ts";
 import { SystemError } from "./errors.ts";
 import {
+  IFF_DETACH_QUEUE,
+  IFF_MULTI_QUEUE,
   IFF_NO_PI,
   IFF_TUN,
   IFF_VNET_HDR,
@@ -18,7 +20,7 @@ import {
   O_NONBLOCK,
   O_RDWR,
 } from "./layout/constants.ts";
-import { TUNSETIFF, TUNSETVNETHDRSZ } from "./layout/constants.ts";
+import { TUNSETIFF, TUNSETQUEUE, TUNSETVNETHDRSZ } from "./layout/constants.ts";
 import { ifreq, iovec, virtio_net_hdr } from "./layout/structs.ts";
 import { cString, errno, libc } from "./libc.ts";
 
@@ -40,8 +42,11 @@ export class TunDevice {
   /**
    * Makes the device (down, without addresses). `name` has at most 15 bytes; `%d` in it becomes the next free number.
    * Throws {@link SystemError}: EPERM without CAP_NET_ADMIN, EBUSY when another process holds that name.
+   *
+   * A `shared` device has several descriptors, each a queue of its own (IFF_MULTI_QUEUE): who opens one that is there
+   * already gets another queue of it.
    */
-  static open(name: string): TunDevice {
+  static open(name: string, options: { readonly shared?: boolean } = {}): TunDevice {
     const nameBytes = cString(name);
     if (nameBytes.length > IFNAMSIZ) {
       throw new VipfarmError({
@@ -66,7 +71,7 @@ export class TunDevice {
       request.set(nameBytes, ifreq.offsets.ifr_name);
       new DataView(request.buffer).setUint16(
         ifreq.offsets.ifr_flags,
-        IFF_TUN | IFF_NO_PI | IFF_VNET_HDR,
+        IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | (options.shared ? IFF_MULTI_QUEUE : 0),
         true,
       );
       if (libc.ioctl(fd, TUNSETIFF, request) < 0) {
@@ -95,6 +100,18 @@ export class TunDevice {
 
   get fd(): number {
     return this.#descriptor.fd;
+  }
+
+  /**
+   * Takes this queue of a shared device out of use. The descriptor goes on holding the device, with all that stands on
+   * it, and nothing else: no packet goes in or out here (drivers/net/tun.c, tun_set_queue).
+   */
+  detachQueue(): void {
+    const request = new Uint8Array(ifreq.size);
+    new DataView(request.buffer).setUint16(ifreq.offsets.ifr_flags, IFF_DETACH_QUEUE, true);
+    if (libc.ioctl(this.#descriptor.fd, TUNSETQUEUE, request) < 0) {
+      throw new SystemError({ operation: "set TUN queue aside", errno: errno(), value: this.name });
+    }
   }
 
   /**

@@ -70,6 +70,7 @@ export const CLONE_NEWNET = 0x40000000;
 export const SCHED_OTHER = 0;
 export const SCHED_FIFO = 1;
 export const SCHED_RESET_ON_FORK = 0x40000000;
+export const PR_SET_PDEATHSIG = 1;
 export const PR_SET_TIMERSLACK = 29;
 export const PR_GET_TIMERSLACK = 30;
 
@@ -103,9 +104,12 @@ export const VIRTIO_NET_HDR_GSO_TCPV4 = 1;
 // linux/if_tun.h
 export const TUNSETIFF = 0x400454ca;
 export const TUNSETVNETHDRSZ = 0x400454d8;
+export const TUNSETQUEUE = 0x400454d9;
 export const IFF_TUN = 0x0001;
 export const IFF_NO_PI = 0x1000;
 export const IFF_VNET_HDR = 0x4000;
+export const IFF_MULTI_QUEUE = 0x0100;
+export const IFF_DETACH_QUEUE = 0x0400;
 
 // linux/filter.h, linux/bpf_common.h
 export const BPF_LD = 0x00;

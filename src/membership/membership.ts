@@ -33,6 +33,10 @@ export class Membership extends MembershipState {
     this.#detectFailures(nowMs);
     this.orders.expire(nowMs);
     this.departed.expire(nowMs);
+    for (const name of this.holds.expire(nowMs)) {
+      this.herald.push({ kind: "retained", member: name });
+      this.say("warning", "member.not_back", `Node ${name} is not back: its connections are lost.`, name);
+    }
     this.#evaluate(nowMs);
     this.scheduleSend(nowMs);
   }
@@ -156,7 +160,11 @@ export class Membership extends MembershipState {
     let member = this.members.get(name);
     if (member !== undefined && message.incarnation < member.incarnation) return;
     if (message.state === "left") {
-      if (member !== undefined) this.#remove(member, "said goodbye", "member.left", "info", nowMs);
+      if (member !== undefined) this.#hearGoodbye(member, message, nowMs);
+      // It crashed again before it was heard again: that is the end of its hold.
+      else if (message.holdMs === 0 && this.holds.take(name, message.incarnation, 0, nowMs)) {
+        this.herald.push({ kind: "retained", member: name });
+      }
       return;
     }
     if (member === undefined) {
@@ -193,13 +201,25 @@ export class Membership extends MembershipState {
       this.say("info", "member.recovered", `Node ${name} is heard again.`, name);
     }
     if (counted !== member.confirmed || (changes.weights && counted)) this.claimsDirty = true;
-    if (changes.retained) this.herald.push({ kind: "retained", member: name });
+    // Back from a crash, it says what it retains, and counts from here on.
+    const held = member.confirmed && this.holds.end(name);
+    if (changes.retained || held) this.herald.push({ kind: "retained", member: name });
     if (changes.settings || changes.confirmed || changes.state || changes.retained) this.viewDirty = true;
     this.herald.tellChanges(member, changes, state, this.servicesDigest);
     if (listsUs(member, this.own)) { // it has heard this incarnation, so this is no recording: it may give orders
       if (this.orders.hearOrders(message.orders, nowMs)) this.hurry();
       this.orders.hearAnswers(message.answers, name);
     }
+  }
+
+  /** Rule 6; with a hold, rule 10: its supervisor speaks for a program that crashed. */
+  #hearGoodbye(member: Member, message: Heartbeat, nowMs: number): void {
+    const { name } = member;
+    if (member.confirmed && this.holds.take(name, message.incarnation, message.holdMs, nowMs)) {
+      this.herald.push({ kind: "retained", member: name });
+    }
+    if (message.holdMs > 0) this.#remove(member, "crashed and restarts", "member.crashed", "warning", nowMs);
+    else this.#remove(member, "said goodbye", "member.left", "info", nowMs);
   }
 
   /** Somebody uses our name: the one with the smaller incarnation stays out. */

@@ -8,6 +8,7 @@ import { MEMBERS_MAX } from "../core/limits.ts";
 import { type HeardMember, type Heartbeat, RETAINED_BITMAP_BYTES } from "../wire/heartbeat.ts";
 import { Departed } from "./departed.ts";
 import { Herald } from "./herald.ts";
+import { Holds } from "./holds.ts";
 import { Joining } from "./joining.ts";
 import { isRecording, knowsUs, mustAcknowledge } from "./judgement.ts";
 import type { Member } from "./member.ts";
@@ -38,6 +39,7 @@ export abstract class MembershipState {
   protected readonly members = new Map<string, Member>();
   protected readonly departed = new Departed();
   protected readonly herald = new Herald();
+  protected readonly holds = new Holds();
   protected readonly orders: OrderDesk;
   protected readonly schedule: SendSchedule;
   protected readonly joining: Joining;
@@ -95,7 +97,7 @@ export abstract class MembershipState {
     if (this.own.state === "leaving" && !this.handedOver) {
       next = Math.min(next, this.leavingSinceMs + timing.HAND_OVER_INTERVALS * this.intervalMs);
     }
-    return Math.min(next, this.orders.nextMs());
+    return Math.min(next, this.orders.nextMs(), this.holds.nextMs());
   }
 
   /** What claims follow from; changes are announced by the effect `claims`. */
@@ -139,8 +141,9 @@ export abstract class MembershipState {
     return lines.sort((a, b) => a.name < b.name ? -1 : 1);
   }
 
-  /** Groups of buckets whose open connections other live members keep; `undefined` if there are none. */
-  retainedByOthers(table: number): Uint8Array | undefined {
+  /** Groups of buckets whose open connections others keep, live or held; `undefined` if there are none. */
+  retainedByOthers(table: number): Readonly<Uint8Array> | undefined {
+    if (this.holds.buckets !== undefined) return this.holds.buckets;
     let union: Uint8Array | undefined;
     for (const member of this.members.values()) {
       if (!member.confirmed) continue;
@@ -182,6 +185,7 @@ export abstract class MembershipState {
       servicesDigest: this.servicesDigest,
       wallClockMs: Math.max(0, Math.floor(wallMs)),
       vipFramesSeen: this.vipFramesSeen,
+      holdMs: 0,
       heard,
       retained: this.own.state === "left"
         ? []

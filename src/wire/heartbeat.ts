@@ -37,7 +37,7 @@ export type {
   Retained,
   WireState,
 } from "./heartbeat_body.ts";
-export { ANSWERS_MAX, ORDERS_MAX, RETAINED_BITMAP_BYTES } from "./heartbeat_body.ts";
+export { ANSWERS_MAX, HOLD_MS_MAX, ORDERS_MAX, RETAINED_BITMAP_BYTES } from "./heartbeat_body.ts";
 
 /** One heartbeat: what a member says of itself and of the others. */
 export interface Heartbeat extends HeartbeatBody {

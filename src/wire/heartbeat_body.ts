@@ -70,6 +70,8 @@ export interface HeartbeatBody {
   readonly wallClockMs: number;
   /** Frames to the virtual IPs that the sender saw since its start. */
   readonly vipFramesSeen: number;
+  /** With the state `left`: the sender's connections may be back within this time; 0 if not. */
+  readonly holdMs: number;
   readonly heard: readonly HeardMember[];
   readonly retained: readonly Retained[];
   readonly orders: readonly Order[];
@@ -86,6 +88,8 @@ export const ANSWERS_MAX = 8;
 export const ANSWER_TEXT_BYTES_MAX = 64;
 /** Shortest and longest interval: below, timers of the system are too coarse; above, the field is full. */
 export const INTERVAL_MS_MIN = 5, INTERVAL_MS_MAX = 60_000;
+/** Longest hold: clients whose connection has not moved for so long have given up. */
+export const HOLD_MS_MAX = 60_000;
 
 const TABLES_MAX = SERVICES_MAX + 1;
 const STATES: readonly WireState[] = ["joining", "up", "draining", "leaving", "left"];
@@ -119,6 +123,7 @@ export function writeBody(body: HeartbeatBody, out: Uint8Array, at: number): num
   writer.uint(4, body.servicesDigest, UINT32_MAX);
   writer.uint(6, body.wallClockMs, UINT48_MAX);
   writer.uint(6, body.vipFramesSeen, UINT48_MAX);
+  writer.uint(2, body.holdMs, HOLD_MS_MAX);
   writer.list(body.weights, TABLES_MAX, (weight) => writer.uint(2, weight, WEIGHT_MAX));
   writer.list(body.heard, MEMBERS_MAX, (member) => {
     writer.name(member.name);
@@ -156,6 +161,7 @@ export function readBody(bytes: Uint8Array, at: number, end: number): HeartbeatB
   const servicesDigest = reader.uint(4);
   const wallClockMs = reader.uint(6);
   const vipFramesSeen = reader.uint(6);
+  const holdMs = reader.uint(2, HOLD_MS_MAX);
   const weights = reader.list(TABLES_MAX, () => reader.uint(2, WEIGHT_MAX));
   const heard = reader.list(MEMBERS_MAX, (): HeardMember => ({
     name: reader.name(),
@@ -190,6 +196,7 @@ export function readBody(bytes: Uint8Array, at: number, end: number): HeartbeatB
     servicesDigest,
     wallClockMs,
     vipFramesSeen,
+    holdMs,
     heard,
     retained,
     orders,

@@ -63,6 +63,33 @@ story("death", "A node dies; after three intervals it is suspected, after five i
   states(world, world.node("n1"));
 });
 
+story(
+  "crash",
+  "A program crashes: its supervisor says so, and starts it again within the hold, then a node's never comes back.",
+  (world) => {
+    const [n1, n2, n3] = farm(world, "n1", "n2", "n3");
+    const contested = () =>
+      world.note("n1", `takes buckets for contested: ${n1.membership!.retainedByOthers(1) ? "yes" : "no"}`);
+    world.watchGaps();
+    world.crash(n2, 5000);
+    shares(world);
+    contested();
+    world.run(300);
+    world.start(n2);
+    world.run(50);
+    contested();
+    world.run(650);
+    shares(world);
+    world.note("", `longest time that a bucket had no node: ${world.longestGapMs.toFixed(1)} ms`);
+    world.crash(n3, 5000);
+    world.run(4900);
+    contested();
+    world.run(200);
+    contested();
+    states(world, n1);
+  },
+);
+
 story("pause", "A node does not run for three seconds; its lease ends before it is replaced.", (world) => {
   const [, n2] = farm(world, "n1", "n2", "n3");
   world.stall(n2, 3000);

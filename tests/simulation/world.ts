@@ -153,10 +153,15 @@ export class World {
     this.#run(node);
   }
 
-  crash(node: SimulatedNode): void {
+  /** The program dies; with `holdMs`, a supervisor outlives it and says goodbye for it. */
+  crash(node: SimulatedNode, holdMs?: number): void {
     if (node.membership === undefined) return;
     this.note(node.name, "is killed");
     this.#gone(node);
+    if (holdMs === undefined || node.lastSent === undefined) return;
+    const incarnation = Math.max(node.lastSent.incarnation + 1, Math.floor(this.#wallMs(node)));
+    const goodbye = { ...node.lastSent, incarnation, sequence: 1, state: "left" as const, holdMs };
+    for (const other of this.nodes) if (other !== node) this.inject(other, goodbye);
   }
 
   stall(node: SimulatedNode, durationMs: number): void {

@@ -35,6 +35,7 @@ const SMALL: Heartbeat = {
   servicesDigest: 0xdeadbeef,
   wallClockMs: 1_800_000_000_700,
   vipFramesSeen: 5_000_000_000,
+  holdMs: 0,
   heard: [{ name: "n2", incarnation: 1_800_000_000_001, settingsVersion: 3, status: "suspect" }],
   retained: [],
   orders: [],
@@ -62,6 +63,7 @@ const heartbeat: fc.Arbitrary<Heartbeat> = record({
   servicesDigest: uint32,
   wallClockMs: uint48,
   vipFramesSeen: uint48,
+  holdMs: fc.integer({ min: 0, max: 60_000 }),
   heard: fc.array(
     record({
       name,
@@ -124,6 +126,7 @@ Deno.test("the bytes of a heartbeat are these", () => {
       "deadbeef", // services digest
       (1_800_000_000_700).toString(16).padStart(12, "0"), // wall clock
       (5_000_000_000).toString(16).padStart(12, "0"), // frames seen
+      "0000", // hold
       "0200010064", // weights
       "01" + "026e32" + (1_800_000_000_001).toString(16).padStart(12, "0") + "00000003" + "01", // heard
       "00", // retained
