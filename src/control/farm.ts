@@ -147,6 +147,8 @@ export class Farm implements FarmSource {
       sendErrors: totals?.sendErrors ?? 0,
       received: totals?.received ?? 0,
       refused: totals?.refused ?? {},
+      latenessMsMax: totals?.latenessMsMax,
+      membership: totals?.membership,
     };
   }
 
