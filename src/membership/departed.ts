@@ -1,8 +1,14 @@
 /** Members that are gone: shown for a while, known when they return, and told which incarnation to exceed. */
 
 import { MEMBERS_MAX } from "../core/limits.ts";
-import type { DeadMember, Member } from "./member.ts";
+import { type DeadMember, type Member, restoreMember, type SavedMember, saveMember } from "./member.ts";
 import { DEAD_SHOWN_MAX, DEAD_SHOWN_MS } from "./timing.ts";
+
+/** What {@link Departed.save} gives. */
+export interface SavedDeparted {
+  readonly dead: ReadonlyArray<{ member: SavedMember; diedMs: number; reason: string }>;
+  readonly remembered: ReadonlyArray<{ name: string; incarnation: number; untilMs: number }>;
+}
 
 /** The memory of members that are not heard. */
 export class Departed {
@@ -32,6 +38,21 @@ export class Departed {
   remember(name: string, incarnation: number, untilMs: number): void {
     if (this.#remembered.size >= MEMBERS_MAX && !this.#remembered.has(name)) return;
     this.#remembered.set(name, { incarnation, untilMs });
+  }
+
+  save(): SavedDeparted {
+    return {
+      dead: [...this.#dead.values()].map(({ member, ...rest }) => ({ ...rest, member: saveMember(member) })),
+      remembered: [...this.#remembered].map(([name, rest]) => ({ name, ...rest })),
+    };
+  }
+
+  /** Goes on where another process of this node stopped. */
+  restore({ dead, remembered }: SavedDeparted): void {
+    for (const { member, ...rest } of dead) {
+      this.#dead.set(member.name, { ...rest, member: restoreMember(member) });
+    }
+    for (const { name, ...rest } of remembered) this.#remembered.set(name, rest);
   }
 
   /** Forgets what has been shown, or said, for long enough. */

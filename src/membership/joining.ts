@@ -10,6 +10,15 @@ import {
 
 const LISTENING = "listens before it takes its share";
 
+/** What {@link Joining.save} gives. */
+export interface SavedJoining {
+  readonly waitsFor: string;
+  readonly listenFromMs: number;
+  readonly announceFromMs?: number;
+  readonly duplicateUntilMs: number;
+  readonly flaps: number;
+}
+
 /** How far this node is on its way in. Only meaningful while its state is `joining`. */
 export class Joining {
   /** Why it does not take its share yet, as a sentence without subject. */
@@ -21,6 +30,25 @@ export class Joining {
 
   constructor(readonly intervalMs: number, nowMs: number) {
     this.#listenFromMs = nowMs;
+  }
+
+  save(): SavedJoining {
+    return {
+      waitsFor: this.waitsFor,
+      listenFromMs: this.#listenFromMs,
+      announceFromMs: this.#announceFromMs,
+      duplicateUntilMs: this.#duplicateUntilMs,
+      flaps: this.#flaps,
+    };
+  }
+
+  /** Goes on where another process of this node stopped. */
+  restore(saved: SavedJoining): void {
+    this.waitsFor = saved.waitsFor;
+    this.#listenFromMs = saved.listenFromMs;
+    this.#announceFromMs = saved.announceFromMs;
+    this.#duplicateUntilMs = saved.duplicateUntilMs;
+    this.#flaps = saved.flaps;
   }
 
   /** Starts over, since the node doubts itself. Each time the listening takes longer. */

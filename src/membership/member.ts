@@ -79,6 +79,17 @@ export function newMember(name: string, nowMs: number): Member {
   };
 }
 
+/** A member as plain data, for another process of this node. */
+export type SavedMember = Omit<Member, "reported"> & { readonly reported: readonly string[] };
+
+export function saveMember(member: Member): SavedMember {
+  return { ...member, reported: [...member.reported] };
+}
+
+export function restoreMember(saved: SavedMember): Member {
+  return { ...saved, listing: saved.listing, reported: new Set(saved.reported) };
+}
+
 /** Takes a heartbeat into the member; the newest one describes it completely. */
 export function adopt(
   member: Member,

@@ -8,6 +8,13 @@ import { type Answer, type AnswerCode, ANSWERS_MAX, type Order, ORDERS_MAX } fro
 import { ORDER_MS, ORDERS_REMEMBERED_MAX } from "./timing.ts";
 import type { Effect } from "./types.ts";
 
+/** What {@link OrderDesk.save} gives. */
+export interface SavedOrders {
+  readonly answers: ReadonlyArray<{ answer: Answer; untilMs: number }>;
+  /** `null` stands for no answer yet, since JSON has no `undefined` in lists. */
+  readonly seen: ReadonlyArray<readonly [string, Answer | undefined | null]>;
+}
+
 /** What this node asked of others, and what others asked of it. */
 export class OrderDesk {
   readonly #issued = new Map<string, { readonly order: Order; readonly deadlineMs: number }>();
@@ -57,6 +64,17 @@ export class OrderDesk {
     this.#seen.set(id, answer);
     if (this.#issued.get(id)?.order.target === this.ownName) this.#settle(id, code, text);
     else this.#send(answer, nowMs);
+  }
+
+  /** Orders that were seen, with their answers. What this node issued is lost with the process that waits for it. */
+  save(): SavedOrders {
+    return { answers: [...this.#answers.values()], seen: [...this.#seen] };
+  }
+
+  /** Goes on where another process of this node stopped. */
+  restore({ answers, seen }: SavedOrders): void {
+    for (const { answer, untilMs } of answers) this.#answers.set(answer.id, { answer, untilMs });
+    for (const [id, answer] of seen) this.#seen.set(id, answer ?? undefined);
   }
 
   /** Ends what has waited long enough. */

@@ -15,6 +15,16 @@ export interface WantedSettings {
   readonly draining: boolean;
 }
 
+/** What {@link OwnSettings.save} gives. */
+export interface SavedOwnSettings {
+  readonly incarnation: number;
+  readonly state: WireState;
+  readonly version: number;
+  readonly weights: readonly number[];
+  readonly previous?: readonly number[];
+  readonly wanted: WantedSettings;
+}
+
 /** This node's own settings. */
 export class OwnSettings {
   state: WireState = "joining";
@@ -64,6 +74,21 @@ export class OwnSettings {
     this.weights = this.weights.map(() => 0);
     this.state = state;
     this.version++;
+  }
+
+  save(): SavedOwnSettings {
+    const { incarnation, state, version, weights, previous } = this;
+    return { incarnation, state, version, weights, previous, wanted: this.#wanted };
+  }
+
+  /** Goes on where another process of this node stopped. */
+  restore(saved: SavedOwnSettings): void {
+    this.incarnation = saved.incarnation;
+    this.state = saved.state;
+    this.version = saved.version;
+    this.weights = saved.weights;
+    this.previous = saved.previous;
+    this.#wanted = saved.wanted;
   }
 
   /** Starts anew under a greater incarnation, with nothing. */

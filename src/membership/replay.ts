@@ -12,10 +12,18 @@ import type { Heartbeat, HeartbeatCodec, ReplayGuard } from "../wire/heartbeat.t
 /** Senders remembered. Only holders of the secret get in; eight farms' worth of names is ample for renamed nodes. */
 export const SENDERS_MAX = 8 * MEMBERS_MAX;
 
+/** A network that is slower than another one by this many messages still counts as delivering. */
+const RECENT_MESSAGES = 32;
+
 interface Sender {
   readonly name: string;
   incarnation: number;
   sequence: number;
+}
+
+/** One line of {@link ReplayWindow.save}. */
+export interface SavedSender extends Sender {
+  readonly key: string;
 }
 
 /** Remembers senders; the one that was not heard for the longest time is forgotten first. */
@@ -50,6 +58,30 @@ export class ReplayWindow implements ReplayGuard {
         break;
       }
     }
+  }
+
+  /**
+   * Who sent this message, if it is a copy of the last accepted one or a little older, of the same incarnation: what
+   * a second network delivers. Its header check was right, so its identity and numbers are real.
+   */
+  recentSender(bytes: Uint8Array): string | undefined {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const sender = this.#senders.get(`${view.getInt32(24)}:${view.getInt32(28)}`);
+    if (sender === undefined) return undefined;
+    const incarnation = view.getUint16(10) * 2 ** 32 + view.getUint32(12);
+    const sequence = view.getUint16(16) * 2 ** 32 + view.getUint32(18);
+    const recent = incarnation === sender.incarnation && sequence > sender.sequence - RECENT_MESSAGES;
+    return recent ? sender.name : undefined;
+  }
+
+  /** For another process of this node. */
+  save(): SavedSender[] {
+    return [...this.#senders].map(([key, sender]) => ({ key, ...sender }));
+  }
+
+  /** Goes on where another process of this node stopped. */
+  restore(saved: readonly SavedSender[]): void {
+    for (const { key, ...sender } of saved) this.#senders.set(key, sender);
   }
 
   /**

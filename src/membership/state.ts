@@ -11,11 +11,12 @@ import { Herald } from "./herald.ts";
 import { Holds } from "./holds.ts";
 import { Joining } from "./joining.ts";
 import { isRecording, knowsUs, mustAcknowledge } from "./judgement.ts";
-import type { Member } from "./member.ts";
+import { type Member, restoreMember, saveMember } from "./member.ts";
 import { OrderDesk } from "./orders.ts";
 import { OwnSettings } from "./own.ts";
 import { SendSchedule } from "./schedule.ts";
 import * as timing from "./timing.ts";
+import type { SavedMembership } from "./saved.ts";
 import type { ClaimsBasis, Effect, MembershipCounters, MembershipOptions, MemberView } from "./types.ts";
 import { viewOfDead, viewOfMember, viewOfSelf } from "./view.ts";
 
@@ -75,6 +76,48 @@ export abstract class MembershipState {
     this.schedule = new SendSchedule(options.intervalMs, options.nowMs);
     this.joining = new Joining(options.intervalMs, options.nowMs);
     this.orders = new OrderDesk(options.name, (effect) => this.herald.push(effect));
+  }
+
+  /** Everything that another process of this node needs to go on from here, as plain data. */
+  save(): SavedMembership {
+    return {
+      own: this.own.save(),
+      joining: this.joining.save(),
+      departed: this.departed.save(),
+      orders: this.orders.save(),
+      members: [...this.members.values()].map(saveMember),
+      holds: this.holds.all,
+      sequence: this.sequence,
+      lastOkMs: this.schedule.lastOkMs,
+      lastInputMs: this.lastInputMs,
+      ownSinceMs: this.ownSinceMs,
+      silence: this.silence,
+      silentSinceMs: this.silentSinceMs,
+    };
+  }
+
+  /**
+   * Goes on where another process of this node stopped: for the others nothing has happened but a late heartbeat. Before
+   * the first input. The caller has made sure that the other process sends nothing more, and claims nothing that this
+   * one does not.
+   */
+  restore(saved: SavedMembership): void {
+    this.own.restore(saved.own);
+    this.joining.restore(saved.joining);
+    this.departed.restore(saved.departed);
+    this.orders.restore(saved.orders);
+    for (const member of saved.members) this.members.set(member.name, restoreMember(member));
+    this.holds.restore(saved.holds);
+    this.sequence = saved.sequence;
+    this.schedule.lastOkMs = saved.lastOkMs;
+    this.lastInputMs = saved.lastInputMs;
+    this.ownSinceMs = saved.ownSinceMs;
+    this.silence = saved.silence;
+    this.silentSinceMs = saved.silentSinceMs;
+    this.claimsDirty = true;
+    this.viewDirty = true;
+    this.hurry();
+    this.flush();
   }
 
   /**

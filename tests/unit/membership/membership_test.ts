@@ -467,6 +467,33 @@ Deno.test("equal scores go to the smaller name", () => {
   assert.equal(claimsBucket(basis, 1, () => 1), false, "no weight, no claim");
 });
 
+Deno.test("a membership goes on in another process, and the others notice nothing", () => {
+  const bench = new Bench(), n2 = new Peer("n2");
+  bench.pass(2000, n2);
+  const saved = bench.node.save();
+  const next = new Bench();
+  next.nowMs = bench.nowMs;
+  next.log.length = 0;
+  next.sent.length = 0;
+  next.node.restore(saved);
+  assert.deepEqual(next.kinds(next.node.takeEffects()).slice(0, 2), ["claims", "lease"]);
+  assert.deepEqual(next.node.basis(), bench.node.basis());
+  assert.equal(next.node.leaseDeadlineMs, bench.node.leaseDeadlineMs);
+  bench.pass(100);
+  next.act(() => {});
+  const { sequence, state, incarnation, settingsVersion, heard } = next.last;
+  assert.deepEqual({ state, incarnation, settingsVersion, heard }, {
+    state: bench.last.state,
+    incarnation: bench.last.incarnation,
+    settingsVersion: bench.last.settingsVersion,
+    heard: bench.last.heard,
+  });
+  assert.equal(sequence, saved.sequence + 1);
+  next.pass(1000, n2);
+  assert.equal(next.state("n1"), "up");
+  assert.ok(!next.kinds().includes("self.rejoining"));
+});
+
 /** A node that is up, and a confirmed member that retains something and then is said to have crashed. */
 function crashed(holdMs: number): { bench: Bench; n2: Peer; n3: Peer; effects: Effect[] } {
   const bench = new Bench(), n2 = new Peer("n2"), n3 = new Peer("n3");
