@@ -52,14 +52,18 @@ async function waitForClaims(lab: Lab): Promise<void> {
   );
 }
 
-/** A flow to ask about. */
+/** A flow to ask about; without a port, whose the client's pings are. */
 export interface Flow {
   readonly address: string;
-  readonly port: number;
+  readonly port?: number;
 }
 
 /** What every node says: whose each flow is. @throws if they do not all say the same. */
-export async function owners(lab: Lab, service: string, flows: readonly Flow[]): Promise<string[]> {
+export async function owners(
+  lab: Lab,
+  service: string | undefined,
+  flows: readonly Flow[],
+): Promise<string[]> {
   const told = await Promise.all(lab.nodes.map((node) => ownersBy(node, service, flows)));
   for (const [i, answers] of told.entries()) {
     assert.deepEqual(answers, told[0], `${lab.nodes[i].name} and ${lab.nodes[0].name} say the same`);
@@ -68,11 +72,19 @@ export async function owners(lab: Lab, service: string, flows: readonly Flow[]):
 }
 
 /** Asks one node about many flows over one connection, without waiting between the questions (RFC 9112, 9.3.2). */
-async function ownersBy(node: LabNode, service: string, flows: readonly Flow[]): Promise<string[]> {
+async function ownersBy(
+  node: LabNode,
+  service: string | undefined,
+  flows: readonly Flow[],
+): Promise<string[]> {
   const connection = await Deno.connect({ transport: "unix", path: `${node.runtimeDirectory}/admin.sock` });
   try {
     const questions = flows.map(({ address, port }, i) => {
-      const query = new URLSearchParams({ client: address, port: String(port), service });
+      const query = new URLSearchParams({
+        client: address,
+        ...(port !== undefined && { port: String(port) }),
+        ...(service !== undefined && { service }),
+      });
       const last = i === flows.length - 1 ? "Connection: close\r\n" : "";
       return `GET /api/v1/explain?${query} HTTP/1.1\r\nHost: localhost\r\n${last}\r\n`;
     });

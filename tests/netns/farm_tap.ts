@@ -61,7 +61,10 @@ export class Tap {
     const marker = device === "eth0"
       ? `ether proto ${ETHER_TYPE_EXPERIMENT}`
       : `ip proto ${PROTOCOL_EXPERIMENT}`;
-    const capture = await lab.capture(name, device, `(${filter}) or (${marker})`, SNAP_BYTES_HEADERS);
+    // Last, since what follows `vlan` in an expression is looked for behind the tag.
+    const tagged = device === "eth0" ? " or vlan" : "";
+    const expression = `(${filter}) or (${marker})${tagged}`;
+    const capture = await lab.capture(name, device, expression, SNAP_BYTES_HEADERS);
     return new Tap(lab, name, device, capture);
   }
 

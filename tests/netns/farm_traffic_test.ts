@@ -4,23 +4,11 @@
  */
 
 import assert from "node:assert/strict";
-import { formatMac, virtualMac } from "../../src/wire/ethernet.ts";
-import { parseAddress } from "../../src/core/address.ts";
-import { type Lab, LAB_PORTS } from "../../src/lab/lab.ts";
+import { LAB_PORTS } from "../../src/lab/lab.ts";
 import type { Answer } from "../../src/lab/client_protocol.ts";
 import { ACK, RST, type SeenFrame, type SeenPacket, SYN, TCP, UDP } from "./farm_frames.ts";
-import {
-  type Counters,
-  counters,
-  farmUnavailable,
-  type Flow,
-  owners,
-  ownMac,
-  since,
-  startFarm,
-  tally,
-} from "./farm_support.ts";
-import { Tap } from "./farm_tap.ts";
+import { farmUnavailable, owners, startFarm, tally } from "./farm_support.ts";
+import { assertAccounted, Watch } from "./farm_watch.ts";
 
 if (farmUnavailable !== undefined) console.log(`skipped: ${farmUnavailable}`);
 
@@ -50,31 +38,58 @@ for (const { mode, weights } of FARMS) {
     await lab.clients[0].start();
     const watch = await Watch.start(lab);
     const answered: Array<{ protocol: "tcp" | "udp"; answer: Answer }> = [];
-    let combination = 0;
-    for (const protocol of ["tcp", "udp"] as const) {
-      for (const family of ["ipv4", "ipv6"] as const) {
-        const flows = flowsFrom(lab.clients[0].station[family], combination++);
-        await t.step(
-          `${FLOWS} flows of ${protocol} over ${family}: all answered, by whom all name`,
-          async () => {
-            const service = protocol === "tcp" ? "http" : "echo";
-            const answers = await lab.clients[0].request({
-              protocol,
-              address: lab.virtualIps[family][0],
-              port: LAB_PORTS[service],
-              count: FLOWS,
-              sources: flows,
-              concurrency: IN_FLIGHT,
-              timeoutMs: 10_000,
-              settleMs: 10,
-            });
-            answered.push(...answers.map((answer) => ({ protocol, answer })));
-            const named = await owners(lab, service, flows);
-            assert.deepEqual(answers.map(({ node, error }) => node ?? error), named);
-          },
-        );
+    const seen = await watch.record(async () => {
+      let combination = 0;
+      for (const protocol of ["tcp", "udp"] as const) {
+        for (const family of ["ipv4", "ipv6"] as const) {
+          const flows = flowsFrom(lab.clients[0].station[family], combination++);
+          await t.step(
+            `${FLOWS} flows of ${protocol} over ${family}: all answered, by whom all name`,
+            async () => {
+              const service = protocol === "tcp" ? "http" : "echo";
+              const answers = await lab.clients[0].request({
+                protocol,
+                address: lab.virtualIps[family][0],
+                port: LAB_PORTS[service],
+                count: FLOWS,
+                sources: flows,
+                concurrency: IN_FLIGHT,
+                timeoutMs: 10_000,
+                settleMs: 10,
+              });
+              answered.push(...answers.map((answer) => ({ protocol, answer })));
+              const named = await owners(lab, service, flows);
+              assert.deepEqual(answers.map(({ node, error }) => node ?? error), named);
+            },
+          );
+        }
       }
-    }
+
+      await t.step("with affinity client, one client always meets one node", async () => {
+        const met: string[] = [];
+        for (const family of ["ipv4", "ipv6"] as const) {
+          const addresses = lab.clients[0].station[`${family}All`];
+          const sources = addresses.flatMap((address) =>
+            Array.from({ length: 5 }, (_, i) => ({ address, port: 61_000 + i * 17 }))
+          );
+          const answers = await lab.clients[0].request({
+            protocol: "tcp",
+            address: lab.virtualIps[family][0],
+            port: LAB_PORTS.sticky,
+            count: sources.length,
+            sources,
+            concurrency: IN_FLIGHT,
+            timeoutMs: 10_000,
+          });
+          const named = await owners(lab, "sticky", sources);
+          assert.deepEqual(answers.map(({ node, error }) => node ?? error), named);
+          const nodes = tally(answers.map(({ address, node }) => `${address} ${node}`));
+          assert.deepEqual([...nodes.values()], addresses.map(() => 5), "five connections, one node");
+          met.push(...named);
+        }
+        assert.equal(new Set(met).size, 3, "each node has clients");
+      });
+    });
 
     await t.step("shares are within 3 percentage points of the weights", () => {
       const counts = tally(answered.map(({ answer }) => answer.node));
@@ -86,52 +101,27 @@ for (const { mode, weights } of FARMS) {
       }
     });
 
-    await t.step("with affinity client, one client always meets one node", async () => {
-      const met: string[] = [];
-      for (const family of ["ipv4", "ipv6"] as const) {
-        const addresses = lab.clients[0].station[`${family}All`];
-        const sources = addresses.flatMap((address) =>
-          Array.from({ length: 5 }, (_, i) => ({ address, port: 61_000 + i * 17 }))
-        );
-        const answers = await lab.clients[0].request({
-          protocol: "tcp",
-          address: lab.virtualIps[family][0],
-          port: LAB_PORTS.sticky,
-          count: sources.length,
-          sources,
-          concurrency: IN_FLIGHT,
-          timeoutMs: 10_000,
-        });
-        const named = await owners(lab, "sticky", sources);
-        assert.deepEqual(answers.map(({ node, error }) => node ?? error), named);
-        const nodes = tally(answers.map(({ address, node }) => `${address} ${node}`));
-        assert.deepEqual([...nodes.values()], addresses.map(() => 5), "five connections, one node");
-        met.push(...named);
-      }
-      assert.equal(new Set(met).size, 3, "each node has clients");
-    });
-
-    const seen = await watch.stop();
-
     await t.step("each SYN gets one SYN-ACK in the whole farm, and no reset goes anywhere", () => {
-      const syns = tally(seen.client.filter(isSyn).map((frame) => flowOf(frame.packet!, "source")));
+      const syns = tally(seen.clients.filter(isSyn).map((frame) => flowOf(frame.packet!, "source")));
       assert.equal(syns.size, 2 * FLOWS + 2 * CLIENT_ADDRESSES * 5);
-      const synAcks = tally(seen.client.filter(isSynAck).map(({ packet }) => flowOf(packet!, "destination")));
+      const synAcks = tally(
+        seen.clients.filter(isSynAck).map(({ packet }) => flowOf(packet!, "destination")),
+      );
       assert.deepEqual(synAcks, syns);
       const sent = [...seen.wires.values()].flat().filter(isSynAck);
       assert.deepEqual(tally(sent.map(({ packet }) => flowOf(packet!, "destination"))), syns);
-      for (const [where, frames] of [["client", seen.client] as const, ...seen.wires, ...seen.tuns]) {
+      for (const [where, frames] of [["client", seen.clients] as const, ...seen.wires, ...seen.tuns]) {
         assert.equal(frames.filter(({ packet }) => packet && (packet.tcpFlags & RST) !== 0).length, 0, where);
       }
     });
 
     await t.step("each UDP datagram reaches one server, and each has one answer", () => {
-      const sent = tally(seen.client.filter(isQuery).map(({ packet }) => flowOf(packet!, "source")));
+      const sent = tally(seen.clients.filter(isQuery).map(({ packet }) => flowOf(packet!, "source")));
       assert.equal(sent.size, 2 * FLOWS);
       assert.deepEqual([...new Set(sent.values())], [1]);
       const arrived = [...seen.tuns.values()].flat().filter(isQuery);
       assert.deepEqual(tally(arrived.map(({ packet }) => flowOf(packet!, "source"))), sent);
-      const replies = seen.client.filter(({ packet }) =>
+      const replies = seen.clients.filter(({ packet }) =>
         packet?.protocol === UDP && packet.sourcePort === LAB_PORTS.echo
       );
       assert.deepEqual(tally(replies.map(({ packet }) => flowOf(packet!, "destination"))), sent);
@@ -154,126 +144,24 @@ for (const { mode, weights } of FARMS) {
     });
 
     await t.step("every frame for the virtual IPs is captured on every node and accepted by one", () => {
-      const forFarm = seen.client.filter((frame) =>
-        frame.sourceMac === seen.clientMac && concernsFarm(lab, frame)
-      );
-      let accepted = 0;
-      let answered = 0;
-      for (const [node, counted] of seen.counted) {
-        const sum = Object.values(counted.verdicts).reduce((a, b) => a + b);
-        assert.equal(counted.captured, sum, `${node}: captured is the sum of the verdicts`);
-        assert.equal(counted.captured, forFarm.length, `${node} captured what the client sent`);
-        assert.equal(counted.ringDrops, 0, `${node} dropped nothing`);
-        const { accepted: mine, accepted_held: held, neighbour_answered: told, ...others } = counted.verdicts;
-        assert.equal(
-          seen.tuns.get(node)!.length,
-          mine + held,
-          `${node}: accepted frames are on the TUN device`,
-        );
-        accepted += mine + held;
-        answered += told;
-        for (const [verdict, count] of Object.entries(others)) {
-          if (!["not_owner", "neighbour_not_owner"].includes(verdict)) {
-            assert.equal(count, 0, `${node} ${verdict}`);
-          }
-        }
-      }
-      assert.equal(answered, forFarm.filter(({ claim }) => claim !== undefined).length);
-      assert.equal(accepted + answered, forFarm.length);
+      assertAccounted(seen);
     });
 
-    await t.step("the virtual MAC is never where a frame comes from", () => {
-      const virtual = virtualMacs(lab);
-      for (const frames of [seen.client, ...seen.wires.values()]) {
-        assert.ok(frames.every(({ sourceMac }) => !virtual.has(sourceMac)));
-      }
-    });
+    await t.step(
+      "no frame comes from the virtual MAC, and nobody says otherwise where a virtual IP is",
+      async () => {
+        await watch.stop();
+      },
+    );
   });
 }
 
-interface Seen {
-  readonly clientMac: string;
-  readonly client: SeenFrame[];
-  /** Frames that each node sent out of its interface. */
-  readonly wires: ReadonlyMap<string, SeenFrame[]>;
-  /** Packets that each node's daemon handed to its kernel. */
-  readonly tuns: ReadonlyMap<string, SeenFrame[]>;
-  readonly counted: ReadonlyMap<string, Counters>;
-}
-
-/** Captures and counters of the whole farm. */
-class Watch {
-  readonly #before = new Map<string, Counters>();
-  readonly #wires = new Map<string, Tap>();
-  readonly #tuns = new Map<string, Tap>();
-
-  private constructor(readonly lab: Lab, readonly client: Tap) {}
-
-  static async start(lab: Lab): Promise<Watch> {
-    const hosts = [...lab.virtualIps.ipv4, ...lab.virtualIps.ipv6].map((address) => `host ${address}`);
-    const filter = [...hosts, "arp", "icmp6"].join(" or ");
-    const watch = new Watch(lab, await Tap.start(lab, "c1", "eth0", filter));
-    await Promise.all(lab.nodes.map(async (node) => {
-      watch.#wires.set(node.name, await Tap.start(lab, node.name, "eth0", filter));
-      watch.#tuns.set(node.name, await Tap.start(lab, node.name, "vipfarm0", "ip or ip6"));
-      watch.#before.set(node.name, await counters(node));
-    }));
-    return watch;
-  }
-
-  /** Ends the captures after every node has decided on every frame that the client sent, and on no other. */
-  async stop(): Promise<Seen> {
-    const clientMac = await ownMac(this.lab, "c1");
-    const counted = new Map<string, Counters>();
-    let client: SeenFrame[] = [];
-    // The client may look for its neighbours again at any time, so frames and counters are read until they agree.
-    await this.lab.waitFor(
-      async () => {
-        client = await this.client.sync();
-        const sent = client.filter((frame) => frame.sourceMac === clientMac && concernsFarm(this.lab, frame));
-        for (const node of this.lab.nodes) {
-          const now = since(this.#before.get(node.name)!, await counters(node));
-          assert.equal(
-            now.captured,
-            sent.length,
-            `${node.name} captured what the client sent: ${JSON.stringify(now)}`,
-          );
-          counted.set(node.name, now);
-        }
-        return true;
-      },
-      20_000,
-      "every node to have decided on every frame that the client sent",
-    );
-    const wires = new Map<string, SeenFrame[]>();
-    const tuns = new Map<string, SeenFrame[]>();
-    await Promise.all(this.lab.nodes.map(async (node) => {
-      const mac = await ownMac(this.lab, node.name);
-      const wire = await this.#wires.get(node.name)!.stop();
-      wires.set(node.name, wire.filter(({ sourceMac }) => sourceMac === mac));
-      tuns.set(node.name, await this.#tuns.get(node.name)!.stop());
-    }));
-    return { clientMac, client, wires, tuns, counted };
-  }
-}
-
 /** Ports all over the range, none twice; other combinations of protocol and family use others. */
-function flowsFrom(address: string, combination: number): Flow[] {
+function flowsFrom(address: string, combination: number): Array<{ address: string; port: number }> {
   return Array.from({ length: FLOWS }, (_, i) => ({
     address,
     port: 10_000 + (i * 4 + combination) * 53 % 50_000,
   }));
-}
-
-function virtualMacs(lab: Lab): Set<string> {
-  const addresses = [...lab.virtualIps.ipv4, ...lab.virtualIps.ipv6];
-  return new Set(addresses.map((address) => formatMac(virtualMac(parseAddress(address)!, lab.mode))));
-}
-
-/** Sent to a virtual IP, or a question for one. */
-function concernsFarm(lab: Lab, { packet, claim }: SeenFrame): boolean {
-  const address = claim === undefined ? packet?.destination : claim.asked;
-  return address !== undefined && [...lab.virtualIps.ipv4, ...lab.virtualIps.ipv6].includes(address);
 }
 
 function flowOf(packet: SeenPacket, client: "source" | "destination"): string {
