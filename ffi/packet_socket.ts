@@ -13,6 +13,7 @@
 import { VipfarmError } from "../src/core/errors.ts";
 import { attachFilter, type BpfInstruction } from "./bpf.ts";
 import { Descriptor } from "./descriptor.ts";
+import { attachProgram } from "./ebpf.ts";
 import { SystemError } from "./errors.ts";
 import * as C from "./layout/constants.ts";
 import {
@@ -257,6 +258,11 @@ export class PacketSocket {
   /** The filter from now on, in place of the one before. */
   setFilter(filter: readonly BpfInstruction[]): void {
     attachFilter(this.#descriptor.fd, filter);
+  }
+
+  /** The same with an extended BPF program, given as its descriptor. Without success the filter stays. */
+  setProgram(program: number): void {
+    attachProgram(this.#descriptor.fd, program);
   }
 
   /** Why poll reported POLLERR, such as ENETDOWN after the interface went down; taken by reading it. */

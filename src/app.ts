@@ -21,6 +21,7 @@ import { Farm } from "./control/farm.ts";
 import { logEvent, startLog } from "./control/log.ts";
 import { Orders } from "./control/orders.ts";
 import { planServices, planVips } from "./control/plan.ts";
+import { OptionalPrefilter } from "./control/prefilter.ts";
 import { needsRestart } from "./control/reload.ts";
 import { Settings } from "./control/settings.ts";
 import { Thread } from "./control/thread.ts";
@@ -76,6 +77,8 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
 interface Dataplane {
   interface: string;
   counters: SharedCounters;
+  /** What the kernel has dropped before it was captured; undefined where it has no prefilter. */
+  filtered?: () => number;
   thread: Thread<ToDataplane, FromDataplane>;
   ended: PromiseWithResolvers<void>;
 }
@@ -85,6 +88,7 @@ class Daemon {
   readonly #node: NodeConfig;
   readonly #events = new EventLog();
   readonly #claims: SharedClaims;
+  readonly #prefilter: OptionalPrefilter;
   readonly #dataplanes: Dataplane[] = [];
   readonly #settings: Settings;
   readonly #orders: Orders;
@@ -102,7 +106,10 @@ class Daemon {
   constructor(readonly options: DaemonOptions, readonly resources: AsyncDisposableStack) {
     this.#config = options.config;
     this.#node = forNode(options.config, options.node);
-    this.#claims = SharedClaims.create(this.#config.services.length + 1, boottimeMs32());
+    const tableCount = this.#config.services.length + 1;
+    this.#claims = SharedClaims.create(tableCount, boottimeMs32());
+    this.#prefilter = new OptionalPrefilter(tableCount, (event) => this.#record(event));
+    this.resources.defer(() => this.#prefilter.close());
     this.#settings = new Settings(
       this.#config,
       this.#node.name,
@@ -303,13 +310,30 @@ class Daemon {
       new Thread<ToDataplane, FromDataplane>(
         new URL("./dataplane.worker.ts", import.meta.url),
         `packet (${interfaceName})`,
-        ({ kind }) => kind === "ready" ? ready.resolve() : ended.resolve(),
+        (message) => {
+          if (message.kind === "ended") return ended.resolve();
+          if (message.prefilterRefused !== undefined) {
+            dataplane.filtered = undefined;
+            this.#prefilter.refused(message.prefilterRefused);
+          }
+          ready.resolve();
+        },
         (error) => this.#fail(error, ready),
       ),
       (thread) => thread.close(),
     );
-    this.#dataplanes.push({ interface: interfaceName, counters, thread, ended });
     const vips = planVips(this.#node, interfaceName);
+    const services = planServices(this.#config.services, vips);
+    const { uncovered } = this.#config;
+    const prefilter = this.#prefilter.load({ vips, services, uncovered, flowKey });
+    const dataplane: Dataplane = {
+      interface: interfaceName,
+      counters,
+      filtered: prefilter?.dropped,
+      thread,
+      ended,
+    };
+    this.#dataplanes.push(dataplane);
     const plan: DataplanePlan = {
       interfaceIndex: index,
       interfaceMac: mac,
@@ -318,9 +342,10 @@ class Daemon {
       wakeDescriptor: thread.wake.fd,
       ringFrames: RING_FRAMES,
       vips,
-      services: planServices(this.#config.services, vips),
-      uncovered: this.#config.uncovered,
+      services,
+      uncovered,
       flowKey,
+      prefilterDescriptor: prefilter?.descriptor,
       claims: this.#claims.buffer,
       counters: counters.buffer,
     };
@@ -361,6 +386,7 @@ class Daemon {
           })),
         ],
         claims: this.#claims.buffer,
+        interestDescriptor: this.#prefilter.interestDescriptor,
       },
     });
     await this.#started.promise;

@@ -5,6 +5,6 @@ import { type FromDataplane, type ToDataplane } from "./thread_messages.ts";
 const post = (message: FromDataplane) => self.postMessage(message);
 
 self.onmessage = ({ data }: MessageEvent<ToDataplane>) => {
-  runPacketLoop(data.plan, () => post({ kind: "ready" }));
+  runPacketLoop(data.plan, (prefilterRefused) => post({ kind: "ready", prefilterRefused }));
   post({ kind: "ended" });
 };

@@ -10,6 +10,7 @@ import { setRealtimePriority, setTimerSlackNs } from "../ffi/scheduling.ts";
 import { UdpSocket } from "../ffi/udp_socket.ts";
 import { addressFromBytes } from "./core/address.ts";
 import { ClaimsPublisher } from "./dataplane/claims_publisher.ts";
+import { mapInterest } from "./dataplane/prefilter.ts";
 import { SharedClaims } from "./dataplane/shared.ts";
 import { Membership } from "./membership/membership.ts";
 import { ReplayWindow } from "./membership/replay.ts";
@@ -61,7 +62,11 @@ class MembershipThread {
       heartbeatKey: plan.keys.heartbeatKey,
       headerHash: new SipHasher(plan.keys.headerKey),
     });
-    this.#claims = new SharedClaims(plan.claims);
+    // Mapped for as long as the process lives: nothing is to be gained from unmapping it earlier.
+    const copy = plan.interestDescriptor === undefined
+      ? undefined
+      : mapInterest(plan.interestDescriptor, plan.tables.length).memory;
+    this.#claims = new SharedClaims(plan.claims, copy);
     this.#publisher = new ClaimsPublisher(plan.keys.rendezvousKey, this.#claims, plan.tables, realtimeMs);
     // Compiled and cached before the first heartbeat, not in the middle of the first change.
     this.#publisher.warmUp(plan.name);

@@ -33,6 +33,8 @@ export interface MembershipPlan {
   wakeDescriptor: number;
   tables: PublishedTable[];
   claims: SharedArrayBuffer;
+  /** Descriptor of the prefilter's copy of the claims; undefined where the kernel has no prefilter. */
+  interestDescriptor?: number;
 }
 
 export type ToMembership =
@@ -71,4 +73,4 @@ export interface HeartbeatTotals {
 }
 
 export type ToDataplane = { kind: "start"; plan: DataplanePlan };
-export type FromDataplane = { kind: "ready" } | { kind: "ended" };
+export type FromDataplane = { kind: "ready"; prefilterRefused?: string } | { kind: "ended" };

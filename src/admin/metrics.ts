@@ -138,6 +138,16 @@ export class Metrics {
       },
     );
     this.#total(
+      "vipfarm_packets_filtered_total",
+      "Packets of other nodes that the kernel dropped before they were captured; absent where it does not.",
+      ["interface"],
+      (counter) => {
+        for (const { interface: name, filtered } of source.counters()) {
+          if (filtered !== undefined) counter.inc({ interface: name }, filtered);
+        }
+      },
+    );
+    this.#total(
       "vipfarm_packets_total",
       "Captured frames by what became of them.",
       ["interface", "verdict"],

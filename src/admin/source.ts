@@ -31,6 +31,8 @@ export interface DatapathCounters {
   readonly interface: string;
   /** Frames taken from the ring: equals the sum of `verdicts`. */
   readonly captured: number;
+  /** Frames of other nodes that the kernel dropped before they were captured; undefined: it has no prefilter. */
+  readonly filtered?: number;
   /** Name of the verdict → frames. */
   readonly verdicts: Readonly<Record<string, number>>;
   /** Frames that the kernel dropped because the ring was full. */

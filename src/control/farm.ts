@@ -39,7 +39,7 @@ export interface FarmParts {
   keys: FarmKeys;
   events: EventLog;
   claims: SharedClaims;
-  dataplanes: ReadonlyArray<{ interface: string; counters: SharedCounters }>;
+  dataplanes: ReadonlyArray<{ interface: string; counters: SharedCounters; filtered?: () => number }>;
   order(node: string, verb: OrderVerb, value?: number): Promise<OrderResult>;
   now32(): number;
 }
@@ -128,11 +128,12 @@ export class Farm implements FarmSource {
   }
 
   counters(): readonly DatapathCounters[] {
-    return this.parts.dataplanes.map(({ interface: name, counters }) => {
+    return this.parts.dataplanes.map(({ interface: name, counters, filtered }) => {
       const all = counters.read();
       return {
         interface: name,
         captured: all.captured,
+        filtered: filtered?.(),
         verdicts: Object.fromEntries(VERDICTS.map((verdict) => [verdict, all[verdict]])),
         ringDrops: all.ring_drops,
         tunWriteErrors: all.inject_failed,

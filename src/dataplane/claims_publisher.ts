@@ -120,7 +120,7 @@ export class ClaimsPublisher {
         flags = before & RETAINED;
       }
       if (inGroup(contested, bucket)) flags |= CONTESTED;
-      if (flags !== before) bytes[bucket] = flags;
+      if (flags !== before) this.claims.set(table, bucket, flags);
     }
     if (lost) this.#lossCount++;
     return lost;
@@ -133,7 +133,7 @@ export class ClaimsPublisher {
       for (let bucket = 0; bucket < BUCKETS; bucket++) {
         const before = bytes[bucket];
         const flags = inGroup(bitmap, bucket) ? before | CONTESTED : before & ~CONTESTED;
-        if (flags !== before) bytes[bucket] = flags;
+        if (flags !== before) this.claims.set(table, bucket, flags);
       }
     });
   }
@@ -147,7 +147,7 @@ export class ClaimsPublisher {
     const bytes = this.claims.tables[table];
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
       if ((bytes[bucket] & RETAINED) !== 0 && (held[bucket >> 3] & (1 << (bucket & 7))) === 0) {
-        bytes[bucket] &= ~RETAINED;
+        this.claims.set(table, bucket, bytes[bucket] & ~RETAINED);
       }
     }
     return true;

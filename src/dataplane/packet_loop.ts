@@ -31,9 +31,13 @@ const SLEEP_MS_MAX = 500;
 /** Frames decided between two looks at the stop word, so that a flood cannot keep the thread from ending. */
 const FRAMES_PER_SWEEP = 256;
 
-/** Runs one packet thread; `started` is called once frames are captured. Returns when a stop was requested. */
-export function runPacketLoop(plan: DataplanePlan, started: () => void): void {
+/**
+ * Runs one packet thread; `started` is called once frames are captured, with the reason if the kernel refused the
+ * prefilter for this socket. Returns when a stop was requested.
+ */
+export function runPacketLoop(plan: DataplanePlan, started: (refused?: string) => void): void {
   using socket = openSocket(plan);
+  const refused = attachPrefilter(socket, plan);
   using tun = TunDevice.adopt(plan.tunDescriptor, plan.tunName);
   using wake = EventFd.adopt(plan.wakeDescriptor);
   using diag = SockDiag.open();
@@ -45,7 +49,7 @@ export function runPacketLoop(plan: DataplanePlan, started: () => void): void {
   const poll = new PollSet([{ fd: socket.fd, events: POLLIN }, { fd: wake.fd, events: POLLIN }]);
 
   counters.setRunState(1);
-  started();
+  started(refused);
   let statisticsAt = boottimeMs32();
   while (!claims.stopRequested) {
     const emptied = ring.sweep(FRAMES_PER_SWEEP, pipeline);
@@ -118,6 +122,17 @@ function openSocket(plan: DataplanePlan): PacketSocket {
         : []),
     ]),
   });
+}
+
+/** Puts the prefilter in the place of the capture filter, which stays where the kernel refuses; then tells why. */
+function attachPrefilter(socket: PacketSocket, { prefilterDescriptor }: DataplanePlan): string | undefined {
+  if (prefilterDescriptor === undefined) return undefined;
+  try {
+    socket.setProgram(prefilterDescriptor);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 /** The pipeline's ports on the real kernel. */

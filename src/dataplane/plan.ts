@@ -34,6 +34,8 @@ export interface DataplanePlan {
   services: readonly PlannedService[];
   uncovered: "drop" | "owner";
   flowKey: Uint8Array;
+  /** Descriptor of the prefilter's program (prefilter.ts); undefined where the kernel has none. */
+  prefilterDescriptor?: number;
   claims: SharedArrayBuffer;
   counters: SharedArrayBuffer;
 }

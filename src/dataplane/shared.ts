@@ -42,7 +42,8 @@ export class SharedClaims {
   readonly tables: readonly Uint8Array[];
   readonly #control: Int32Array;
 
-  constructor(readonly buffer: SharedArrayBuffer) {
+  /** `copy` is written along with the tables: the prefilter's view of them (prefilter.ts). */
+  constructor(readonly buffer: SharedArrayBuffer, readonly copy?: Uint8Array) {
     this.#control = new Int32Array(buffer, 0, CONTROL_BYTES / 4);
     const count = (buffer.byteLength - CONTROL_BYTES) / BUCKETS;
     this.tables = Array.from(
@@ -56,6 +57,14 @@ export class SharedClaims {
     const claims = new SharedClaims(new SharedArrayBuffer(CONTROL_BYTES + tableCount * BUCKETS));
     claims.silence(now32);
     return claims;
+  }
+
+  /** Writes a bucket's flags, here and in the copy: whatever finds a claim here was let through there. */
+  set(table: number, bucket: number, flags: number): void {
+    const { copy } = this;
+    if (copy !== undefined && flags !== 0) copy[table * BUCKETS + bucket] = flags;
+    this.tables[table][bucket] = flags;
+    if (copy !== undefined && flags === 0) copy[table * BUCKETS + bucket] = 0;
   }
 
   /** How many buckets of the table this node claims. Takes four flags at a time: every status asks for it. */
