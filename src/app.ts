@@ -18,6 +18,7 @@ import { type FarmConfig, forNode, type NodeConfig } from "./config/load.ts";
 import { readSecret } from "./config/secret.ts";
 import { Connections } from "./control/connections.ts";
 import { Farm } from "./control/farm.ts";
+import { planNetworks } from "./control/heartbeat_networks.ts";
 import { logEvent, startLog } from "./control/log.ts";
 import { Orders } from "./control/orders.ts";
 import { planServices, planVips } from "./control/plan.ts";
@@ -376,7 +377,6 @@ class Daemon {
         servicesDigest,
         port: heartbeat.port,
         networks: this.#heartbeatNetworks(),
-        peers: heartbeat.peers.map(({ bytes }) => bytes),
         keys,
         wakeDescriptor: this.#membership.wake.fd,
         tables: [
@@ -392,14 +392,15 @@ class Daemon {
     await this.#started.promise;
   }
 
-  /** IPv4 where the interface has an IPv4 address, else IPv6. */
   #heartbeatNetworks(): HeartbeatNetwork[] {
-    const { groups } = this.#config.heartbeat;
-    return this.#node.heartbeatInterfaces.map((interfaceName) => {
-      const { index } = interfaceByName(interfaceName);
-      const group = addresses(index).some(({ address }) => address.length === 4) ? groups.ipv4 : groups.ipv6;
-      return { interfaceName, interfaceIndex: index, group: group.bytes };
+    const interfaces = this.#node.heartbeatInterfaces.map((name) => {
+      const { index } = interfaceByName(name);
+      return { name, index, addresses: addresses(index) };
     });
+    const own = addresses().map(({ address }) => address);
+    const { networks, warnings } = planNetworks(this.#config.heartbeat, interfaces, own);
+    for (const message of warnings) this.#record({ severity: "warning", kind: "heartbeat.peers", message });
+    return networks;
   }
 
   #fromMembership(message: FromMembership): void {
@@ -423,6 +424,8 @@ class Daemon {
         return;
       case "counters":
         return this.#farm.updateTotals(message.counters);
+      case "networks":
+        return this.#farm.updateNetworks(message);
       case "handedOver":
         return this.#handedOver.resolve();
       case "finished":

@@ -13,6 +13,7 @@ import { ClaimsPublisher } from "./dataplane/claims_publisher.ts";
 import { mapInterest } from "./dataplane/prefilter.ts";
 import { SharedClaims } from "./dataplane/shared.ts";
 import { Membership } from "./membership/membership.ts";
+import { NetworkWatch } from "./membership/networks.ts";
 import { ReplayWindow } from "./membership/replay.ts";
 import { type Effect } from "./membership/types.ts";
 import { SipHasher } from "./ownership/siphash.ts";
@@ -44,7 +45,8 @@ class MembershipThread {
   readonly #publisher: ClaimsPublisher;
   readonly #claims: SharedClaims;
   readonly #wake: EventFd;
-  readonly #sockets: Array<{ socket: UdpSocket; targets: Uint8Array[] }>;
+  readonly #sockets: HeartbeatSocket[];
+  readonly #networks: NetworkWatch;
   readonly #inbox: ToMembership[] = [];
   #messagesSeen = 0;
   #messagesSignalled = 0;
@@ -72,6 +74,7 @@ class MembershipThread {
     this.#publisher.warmUp(plan.name);
     this.#wake = EventFd.adopt(plan.wakeDescriptor);
     this.#sockets = openSockets(plan);
+    this.#networks = new NetworkWatch(this.#sockets.map(({ label }) => label), plan.intervalMs);
     this.#membership = new Membership({
       name: plan.name,
       incarnation: plan.incarnation,
@@ -117,10 +120,10 @@ class MembershipThread {
   /** Reads what waits on the sockets, at most a slice of it. True when there may be more. */
   #receive(): boolean {
     let more = false;
-    for (const { socket } of this.#sockets) {
+    for (const [network, { socket }] of this.#sockets.entries()) {
       for (let batch = 0; batch < BATCHES_PER_TURN; batch++) {
         const count = socket.receiveBatch();
-        for (let i = 0; i < count; i++) this.#receiveOne(socket, i);
+        for (let i = 0; i < count; i++) this.#receiveOne(socket, i, network);
         if (count === 0) break;
         if (batch === BATCHES_PER_TURN - 1) more = true;
       }
@@ -128,17 +131,21 @@ class MembershipThread {
     return more;
   }
 
-  #receiveOne(socket: UdpSocket, index: number): void {
+  #receiveOne(socket: UdpSocket, index: number, network: number): void {
     const bytes = socket.message(index);
     const message = this.#codec.decode(bytes, this.#replay);
     if (typeof message === "string") {
       this.#refused[message]++;
+      if (message !== "duplicate" && message !== "replayed") return;
+      const sender = this.#replay.recentSender(bytes);
+      if (sender !== undefined) this.#networks.heard(network, sender, boottimeMs());
       const stale = message === "replayed" ? this.#replay.staleSender(bytes) : undefined;
       if (stale !== undefined) this.#membership.staleHeard(stale, boottimeMs());
       return;
     }
     this.#totals.received++;
     this.#replay.accept(this.#codec, message);
+    if (message.sender !== this.#plan.name) this.#networks.heard(network, message.sender, boottimeMs());
     const from = addressFromBytes(socket.sourceAddress(index).slice()).text;
     this.#membership.receive(message, boottimeMs(), realtimeMs(), from);
     this.#carryOut();
@@ -227,11 +234,14 @@ class MembershipThread {
     const startedMs = boottimeMs();
     const bytes = this.#codec.encode(this.#membership.heartbeat(startedMs, realtimeMs()));
     let sent = false;
-    for (const { socket, targets } of this.#sockets) {
+    for (const [network, { socket, targets }] of this.#sockets.entries()) {
+      let sentHere = false;
       for (const target of targets) {
-        if (socket.sendTo(bytes, target, this.#plan.port)) sent = true;
+        if (socket.sendTo(bytes, target, this.#plan.port)) sentHere = true;
         else this.#totals.sendErrors++;
       }
+      this.#networks.sent(network, sentHere);
+      sent ||= sentHere;
     }
     this.#totals.sent++;
     this.#membership.sent(sent, startedMs);
@@ -273,22 +283,57 @@ class MembershipThread {
     };
     this.#latenessMsMax = 0;
     post({ kind: "counters", counters });
+    this.#reportNetworks(nowMs);
+  }
+
+  /** Which network delivers whose heartbeats, among those that are heard at all. */
+  #reportNetworks(nowMs: number): void {
+    const names = this.#membership.view(nowMs)
+      .filter(({ self, state }) => !self && state !== "dead" && state !== "suspect").map(({ name }) => name);
+    for (const event of this.#networks.check(names, nowMs)) post({ kind: "event", event });
+    post({ kind: "networks", atMs: nowMs, networks: this.#networks.report() });
   }
 }
 
-/** One socket for each network: to its multicast group, or to the peers of its address family. */
-function openSockets(plan: MembershipPlan): Array<{ socket: UdpSocket; targets: Uint8Array[] }> {
-  return plan.networks.flatMap(({ interfaceName, interfaceIndex, group }) => {
+/** A heartbeat network in use. */
+interface HeartbeatSocket {
+  label: string;
+  socket: UdpSocket;
+  targets: Uint8Array[];
+}
+
+/**
+ * One socket for each network. One that cannot be opened is told and left out, as long as there is another.
+ * Throws the last failure when there is none.
+ */
+function openSockets(plan: MembershipPlan): HeartbeatSocket[] {
+  const sockets: HeartbeatSocket[] = [];
+  let failure: unknown;
+  for (const { interfaceName, interfaceIndex, via, group, localAddress, targets } of plan.networks) {
+    const label = `${interfaceName} (${via})`;
     const where = { interfaceName, interfaceIndex, port: plan.port };
-    if (plan.peers.length === 0) {
-      return [{ socket: UdpSocket.openMulticast({ ...where, group }), targets: [group] }];
+    try {
+      const socket = group !== undefined
+        ? UdpSocket.openMulticast({ ...where, group })
+        : UdpSocket.openUnicast({
+          ...where,
+          localAddress: localAddress ?? new Uint8Array(targets[0].length),
+        });
+      sockets.push({ label, socket, targets });
+    } catch (error) {
+      failure = error;
+      post({
+        kind: "event",
+        event: {
+          severity: "error",
+          kind: "heartbeat.network_unusable",
+          message: `No heartbeats on ${label}: ${error instanceof Error ? error.message : String(error)}`,
+        },
+      });
     }
-    const targets = plan.peers.filter((peer) => peer.length === group.length);
-    const localAddress = new Uint8Array(group.length);
-    return targets.length === 0
-      ? []
-      : [{ socket: UdpSocket.openUnicast({ ...where, localAddress }), targets }];
-  });
+  }
+  if (sockets.length === 0) throw failure;
+  return sockets;
 }
 
 let thread: MembershipThread | undefined;

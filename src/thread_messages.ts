@@ -6,6 +6,7 @@ import { type FarmEventInit } from "./core/events.ts";
 import { type FarmKeys } from "./core/keys.ts";
 import { type DataplanePlan } from "./dataplane/plan.ts";
 import { type PublishedTable } from "./dataplane/claims_publisher.ts";
+import { type NetworkReport } from "./membership/networks.ts";
 import { type ClaimsBasis, type MembershipCounters, type MemberView } from "./membership/types.ts";
 import { type Answer, type Order, type RejectReason } from "./wire/heartbeat.ts";
 
@@ -13,8 +14,14 @@ import { type Answer, type Order, type RejectReason } from "./wire/heartbeat.ts"
 export interface HeartbeatNetwork {
   interfaceName: string;
   interfaceIndex: number;
-  /** Multicast group, 4 or 16 bytes; its length also says which peers are sent to from here. */
-  group: Uint8Array;
+  /** How they go there, for people: `multicast 239.255.86.70`. */
+  via: string;
+  /** Multicast group to join, 4 or 16 bytes. */
+  group?: Uint8Array;
+  /** Without a group: the address of this node to bind to, 4 or 16 bytes; zeroes for any. */
+  localAddress?: Uint8Array;
+  /** Where heartbeats are sent: the group, or peers. */
+  targets: Uint8Array[];
 }
 
 /** Everything the membership thread starts from. */
@@ -27,8 +34,6 @@ export interface MembershipPlan {
   servicesDigest: number;
   port: number;
   networks: HeartbeatNetwork[];
-  /** Unicast addresses, 4 or 16 bytes, where multicast is not to be had. */
-  peers: Uint8Array[];
   keys: FarmKeys;
   wakeDescriptor: number;
   tables: PublishedTable[];
@@ -58,6 +63,8 @@ export type FromMembership =
   /** Number of groups that are still retained, all tables together. */
   | { kind: "retained"; groups: number }
   | { kind: "counters"; counters: HeartbeatTotals }
+  /** Once a second: what the membership thread sees of the networks. */
+  | { kind: "networks"; atMs: number; networks: NetworkReport[] }
   | { kind: "handedOver" }
   | { kind: "finished" };
 

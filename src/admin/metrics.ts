@@ -23,6 +23,7 @@ export class Metrics {
     this.#farm(source);
     this.#datapath(source);
     this.#heartbeats(source);
+    this.#networks(source);
     this.#membership(source);
     this.#daemon(source, openStreams);
   }
@@ -202,6 +203,29 @@ export class Metrics {
         for (const [reason, count] of Object.entries(source.heartbeatCounters().refused)) {
           counter.inc({ reason }, count);
         }
+      },
+    );
+  }
+
+  #networks(source: FarmSource): void {
+    this.#gauge(
+      "vipfarm_heartbeat_last_heard_seconds",
+      "Age of the member's last heartbeat on the network, to within a second.",
+      ["network", "member"],
+      (gauge) => {
+        for (const { network, members } of source.farm().heartbeat_networks) {
+          for (const { name, last_heard_ms: ageMs } of members) {
+            if (ageMs !== null) gauge.set({ network, member: name }, ageMs / 1000);
+          }
+        }
+      },
+    );
+    this.#gauge(
+      "vipfarm_warnings",
+      "What needs attention, by kind; status says what to do about it.",
+      ["kind"],
+      (gauge) => {
+        for (const { kind } of source.farm().warnings) gauge.inc({ kind });
       },
     );
   }

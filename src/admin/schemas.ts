@@ -40,6 +40,23 @@ export const ServiceSchema = z.object({
   affinity: z.enum(["connection", "client", "network"]),
 }).openapi("Service");
 
+export const WarningSchema = z.object({
+  kind: z.string().openapi({ description: "Stable, for scripts.", example: "heartbeat.network_lost" }),
+  message: z.string().openapi({ description: "What is wrong, as a sentence for people." }),
+  remedy: z.string().openapi({ description: "What to do about it." }),
+}).openapi("Warning");
+
+export const HeartbeatNetworkSchema = z.object({
+  network: z.string().openapi({ example: "eth0 (multicast 239.255.86.70)" }),
+  sending: z.boolean().openapi({ description: "Whether the last heartbeat could be sent there." }),
+  members: z.array(z.object({
+    name: z.string(),
+    last_heard_ms: z.number().nullable().openapi({
+      description: "Age of its last heartbeat there in ms, to within a second; null: never heard there.",
+    }),
+  })),
+}).openapi("HeartbeatNetwork");
+
 export const FarmSchema = z.object({
   farm: z.string().openapi({ example: "web" }),
   node: z.string().openapi({ description: "The node that answers." }),
@@ -47,6 +64,10 @@ export const FarmSchema = z.object({
   health: z.string().openapi({ description: "The state of the farm in one sentence." }),
   members: z.array(MemberSchema),
   services: z.array(ServiceSchema),
+  warnings: z.array(WarningSchema).openapi({
+    description: "What needs somebody's attention, worst first; empty if nothing does.",
+  }),
+  heartbeat_networks: z.array(HeartbeatNetworkSchema),
   virtual_ips: z.array(z.object({
     address: z.string().openapi({ example: "192.0.2.100" }),
     mode: z.string().openapi({ example: "multicast" }),
@@ -57,6 +78,8 @@ export const FarmSchema = z.object({
 
 /** What `GET /api/v1/farm` gives: the farm as this node sees it. */
 export type FarmStatus = z.infer<typeof FarmSchema>;
+/** Something that needs attention, in {@link FarmStatus}. */
+export type FarmWarning = z.infer<typeof WarningSchema>;
 /** One member in {@link FarmStatus}. */
 export type MemberStatus = z.infer<typeof MemberSchema>;
 /** One service in {@link FarmStatus}. */

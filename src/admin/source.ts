@@ -8,7 +8,7 @@ import type { MembershipCounters } from "../membership/types.ts";
 import type { EventLog } from "./event_log.ts";
 import type { FarmStatus } from "./schemas.ts";
 
-export type { FarmStatus, MemberStatus, ServiceStatus } from "./schemas.ts";
+export type { FarmStatus, FarmWarning, MemberStatus, ServiceStatus } from "./schemas.ts";
 
 /** Who serves a flow, and why. */
 export interface Explanation {

@@ -41,11 +41,15 @@ const STATE_COLOUR: Record<MemberStatus["state"], Colour> = {
 /** The whole status: a sentence, the nodes, the services. Ends without a line feed. */
 export function renderStatus(farm: FarmStatus, paint: Paint): string {
   const bad = farm.members.some((member) => member.state === "dead" || member.state === "silent");
-  const calm = farm.members.every((member) => member.state === "up");
+  const calm = farm.warnings.length === 0 && farm.members.every((member) => member.state === "up");
   const lines = [
     `${paint("bold", `farm ${plain(farm.farm)}`)} as ${plain(farm.node)} sees it ` +
     paint("dim", `(vipfarm ${plain(farm.version)})`),
     paint(bad ? "red" : calm ? "green" : "yellow", plain(farm.health)),
+    ...farm.warnings.flatMap(({ message, remedy }) => [
+      paint("yellow", `! ${plain(message)}`),
+      paint("dim", `  ${plain(remedy)}`),
+    ]),
     "",
     ...table(nodeRows(farm), paint),
   ];

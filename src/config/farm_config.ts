@@ -27,7 +27,8 @@ export interface ServiceConfig {
 
 export interface HeartbeatConfig {
   readonly intervalMs: number;
-  readonly groups: { readonly ipv4: IpAddress; readonly ipv6: IpAddress };
+  /** Without `ipv4`, every interface uses IPv6; with it, those that have no IPv4 address. */
+  readonly groups: { readonly ipv4: IpAddress | undefined; readonly ipv6: IpAddress };
   readonly port: number;
   readonly interfaces: readonly string[];
   /** Unicast addresses; empty where multicast is used. */

@@ -36,8 +36,8 @@ export function resolveConfig(content: FarmFileWithDefaults, file: string): Farm
   }));
   const heartbeat = content.heartbeat;
   const groups = [heartbeat?.group ?? []].flat().map((text) => read(text, parseAddress));
-  const group = (family: 4 | 6, fallback: string) =>
-    groups.find((each) => each.family === family) ?? read(fallback, parseAddress);
+  const groupOf = (family: 4 | 6) => groups.find((each) => each.family === family);
+  const ipv6Only = groupOf(6) !== undefined && groupOf(4) === undefined;
   const nodes: Record<string, NodeSettings> = {};
   for (const [name, node] of Object.entries(content.nodes ?? {})) {
     nodes[name] = { ...node, services: node.services ?? {} };
@@ -51,7 +51,10 @@ export function resolveConfig(content: FarmFileWithDefaults, file: string): Farm
     uncovered: content.uncovered,
     heartbeat: {
       intervalMs: read(heartbeat?.interval ?? INTERVAL_DEFAULT, parseDurationMs),
-      groups: { ipv4: group(4, GROUP_DEFAULT.ipv4), ipv6: group(6, GROUP_DEFAULT.ipv6) },
+      groups: {
+        ipv4: ipv6Only ? undefined : groupOf(4) ?? read(GROUP_DEFAULT.ipv4, parseAddress),
+        ipv6: groupOf(6) ?? read(GROUP_DEFAULT.ipv6, parseAddress),
+      },
       port: heartbeat?.port ?? HEARTBEAT_PORT_DEFAULT,
       interfaces: heartbeat?.interfaces ?? [...new Set(virtualIps.map((each) => each.interface))],
       peers: (heartbeat?.peers ?? []).map((text) => read(text, parseAddress)),

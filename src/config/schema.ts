@@ -139,14 +139,15 @@ const heartbeat = section({
     z.union([anyAddress(), z.array(anyAddress()).min(1).max(2)]),
     "a multicast address, or a list of one for IPv4 and one for IPv6",
   ).optional().describe(
-    `multicast group, or one for IPv4 and one for IPv6; default: [${GROUP_DEFAULT.ipv4}, "${GROUP_DEFAULT.ipv6}"]`,
+    "multicast group, or one for IPv4 and one for IPv6 (used where an interface has no IPv4 address, and everywhere if " +
+      `it is the only one); default: [${GROUP_DEFAULT.ipv4}, "${GROUP_DEFAULT.ipv6}"]`,
   ),
   port: portNumber().default(HEARTBEAT_PORT_DEFAULT).describe("UDP port of the heartbeats"),
   interfaces: someOf(interfaceName(), HEARTBEAT_INTERFACES_MAX, "interface names").optional().describe(
     "where heartbeats are sent and heard; default: the interfaces of the virtual IPs; more for redundancy",
   ),
   peers: list(unicastAddress(), MEMBERS_MAX, "unicast addresses").default([]).describe(
-    "addresses of the nodes, for networks without multicast",
+    "addresses of the nodes, on every heartbeat network, for networks without multicast; a node skips its own",
   ),
 });
 

@@ -8,6 +8,7 @@ import {
   type Explanation,
   type FarmSource,
   type FarmStatus,
+  type FarmWarning,
   type HeartbeatCounters,
   type OrderResult,
   type OrderVerb,
@@ -25,12 +26,16 @@ import { explainFlow } from "../ownership/explain.ts";
 import { AFFINITY } from "../ownership/flow_hash.ts";
 import { Columns } from "../ownership/rendezvous.ts";
 import { OwnerTable } from "../ownership/table.ts";
-import { type HeartbeatTotals } from "../thread_messages.ts";
+import { type FromMembership, type HeartbeatTotals } from "../thread_messages.ts";
+import { networkWarnings } from "./warnings.ts";
 import { VERSION } from "../version.ts";
 import { formatMac, virtualMac } from "../wire/ethernet.ts";
 
 /** Members that take part in tables: what the membership thread builds claims from, this node included. */
 type Voters = ReadonlyArray<{ name: string; weights: readonly number[] }>;
+
+/** What the membership thread tells about the networks. */
+type NetworkState = Omit<Extract<FromMembership, { kind: "networks" }>, "kind">;
 
 /** What the running farm is made of. */
 export interface FarmParts {
@@ -52,6 +57,7 @@ export class Farm implements FarmSource {
   /** Shares of the current view, computed when first asked for. */
   #shares: Array<Map<string, number>> | undefined;
   #totals: HeartbeatTotals | undefined;
+  #networks: NetworkState = { atMs: 0, networks: [] };
 
   constructor(readonly parts: FarmParts) {
     this.events = parts.events;
@@ -67,6 +73,11 @@ export class Farm implements FarmSource {
 
   updateTotals(totals: HeartbeatTotals): void {
     this.#totals = totals;
+  }
+
+  /** Takes what the membership thread sees of the networks. */
+  updateNetworks(networks: NetworkState): void {
+    this.#networks = networks;
   }
 
   get members(): readonly MemberView[] {
@@ -99,6 +110,17 @@ export class Farm implements FarmSource {
         protocol: service.protocol,
         ports: service.ports.map(({ from, to }) => ({ from, to })),
         affinity: service.affinity,
+      })),
+      warnings: this.#warnings(),
+      heartbeat_networks: this.#networks.networks.map(({ label, sending, heard }) => ({
+        network: label,
+        sending,
+        members: Object.entries(heard).sort(([a], [b]) => a < b ? -1 : 1).map(([name, heardMs]) => ({
+          name,
+          last_heard_ms: heardMs === undefined
+            ? null
+            : Math.max(0, Math.round(this.#networks.atMs - heardMs)),
+        })),
       })),
       virtual_ips: node.virtualIps.map(({ address, mode, interface: name }) => ({
         address: address.text,
@@ -168,6 +190,11 @@ export class Farm implements FarmSource {
 
   order(node: string, verb: OrderVerb, value?: number): Promise<OrderResult> {
     return this.parts.order(node, verb, value);
+  }
+
+  /** What somebody should look at although the farm serves. */
+  #warnings(): FarmWarning[] {
+    return networkWarnings(this.#networks.networks);
   }
 
   /** The state of the farm in one sentence, worst news first. */

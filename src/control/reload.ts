@@ -27,7 +27,7 @@ function parts(config: FarmConfig): Record<string, unknown> {
       affinity,
     ]),
     uncovered: config.uncovered,
-    heartbeat: { ...heartbeat, groups: [heartbeat.groups.ipv4.text, heartbeat.groups.ipv6.text] },
+    heartbeat: { ...heartbeat, groups: [heartbeat.groups.ipv4?.text, heartbeat.groups.ipv6.text] },
     nodes: Object.entries(nodes).flatMap(([name, each]) =>
       each.interface === undefined ? [] : [name, each.interface]
     ),

@@ -215,6 +215,7 @@ async function heartbeatFindings(config: FarmConfig, name: string): Promise<Find
   const sockets: Array<{ readonly group: IpAddress; readonly socket: UdpSocket }> = [];
   try {
     for (const group of [groups.ipv4, groups.ipv6]) {
+      if (group === undefined) continue;
       if (!own.some(({ family }) => family === group.family)) continue;
       const options = { interfaceIndex: link.index, interfaceName: name, group: group.bytes, port };
       sockets.push({ group, socket: UdpSocket.openMulticast(options) });

@@ -65,6 +65,12 @@ export class PlainFarm implements FarmSource {
           affinity: "client",
         },
       ],
+      warnings: [],
+      heartbeat_networks: [{
+        network: "eth0 (multicast 239.255.86.70)",
+        sending: true,
+        members: [{ name: "n2", last_heard_ms: 12 }],
+      }],
       virtual_ips: [{
         address: "192.0.2.100",
         mode: "multicast",

@@ -115,7 +115,7 @@ Deno.test("the smallest file gets every default", () => {
   assert.deepEqual(config.heartbeat.interfaces, ["eth0"]);
   assert.equal(config.heartbeat.intervalMs, 100);
   assert.equal(config.heartbeat.port, 4886);
-  assert.equal(config.heartbeat.groups.ipv4.text, "239.255.86.70");
+  assert.equal(config.heartbeat.groups.ipv4?.text, "239.255.86.70");
   assert.equal(config.heartbeat.groups.ipv6.text, "ff02::5646");
   assert.deepEqual(config.heartbeat.peers, []);
   assert.equal(config.virtualIps[0].mode, "multicast");

@@ -1,0 +1,25 @@
+/** What status shows as needing attention, with the remedy. Pure. */
+import { type FarmWarning } from "../admin/source.ts";
+import { type NetworkReport } from "../membership/networks.ts";
+
+/** Heartbeat networks that do not deliver. */
+export function networkWarnings(networks: readonly NetworkReport[]): FarmWarning[] {
+  return networks.flatMap(({ label, sending, heard, lost }): FarmWarning[] => {
+    if (!sending && networks.length > 1) {
+      return [{
+        kind: "heartbeat.network_down",
+        message: `Heartbeats cannot be sent on ${label}; the farm lives by another network.`,
+        remedy: "Is the interface up, and has it an address? See `ip addr`.",
+      }];
+    }
+    if (lost.length === 0) return [];
+    const nobody = lost.length === Object.keys(heard).length;
+    return [{
+      kind: nobody ? "heartbeat.network_lost" : "heartbeat.network_partial",
+      message: nobody
+        ? `Nobody is heard on ${label}; the farm lives by another network.`
+        : `${lost.join(", ")} cannot be heard on ${label}, only by another network.`,
+      remedy: "Look at the cable, the switch and the firewall of that network on both sides.",
+    }];
+  });
+}
