@@ -103,9 +103,11 @@ async function ownersBy(
   }
 }
 
-/** What a node's packet thread counted. */
+/** What a node's packet thread counted, and what its kernel dropped before. */
 export interface Counters {
   readonly captured: number;
+  /** Dropped by the kernel because another node owns it; 0 where the kernel has no prefilter. */
+  readonly filtered: number;
   readonly ringDrops: number;
   readonly verdicts: Readonly<Record<string, number>>;
 }
@@ -117,6 +119,7 @@ export async function counters(node: LabNode): Promise<Counters> {
   const verdicts = text.matchAll(/^vipfarm_packets_total\{.*verdict="(\w+)".*\} (\S+)$/gm);
   return {
     captured: value("vipfarm_packets_captured_total"),
+    filtered: value("vipfarm_packets_filtered_total") || 0,
     ringDrops: value("vipfarm_ring_drops_total"),
     verdicts: Object.fromEntries([...verdicts].map(([, name, count]) => [name, Number(count)])),
   };
@@ -126,6 +129,7 @@ export async function counters(node: LabNode): Promise<Counters> {
 export function since(before: Counters, after: Counters): Counters {
   return {
     captured: after.captured - before.captured,
+    filtered: after.filtered - before.filtered,
     ringDrops: after.ringDrops - before.ringDrops,
     verdicts: Object.fromEntries(
       Object.entries(after.verdicts).map(([name, count]) => [name, count - (before.verdicts[name] ?? 0)]),
