@@ -69,6 +69,18 @@ export async function eventsOf(node: LabNode): Promise<readonly FarmEvent[]> {
   return (await node.api<{ events: FarmEvent[] }>("GET", "/api/v1/events?format=json")).events;
 }
 
+/** Waits until every running node has replaced a member. */
+export async function waitForDeath(lab: Lab, name: string): Promise<void> {
+  for (const node of lab.nodes) {
+    if (!node.daemon?.running) continue;
+    await lab.waitFor(
+      async () => (await node.farm()).members.find((member) => member.name === name)?.state === "dead",
+      20_000,
+      `${node.name} to replace ${name}`,
+    );
+  }
+}
+
 /** A counter of `/metrics`; 0 where there is none. `labels` as they stand there. */
 export async function metric(node: LabNode, name: string, labels = ""): Promise<number> {
   const text = await node.api<string>("GET", "/metrics");

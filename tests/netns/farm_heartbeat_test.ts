@@ -1,0 +1,288 @@
+/** Heartbeats that are not: forged, replayed, cut, of another farm, random, and all of them in a flood. */
+
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { deriveKeys, type FarmKeys } from "../../src/core/keys.ts";
+import type { Capture } from "../../src/lab/capture.ts";
+import type { Lab } from "../../src/lab/lab.ts";
+import type { LabNode } from "../../src/lab/node.ts";
+import { SipHasher } from "../../src/ownership/siphash.ts";
+import { type Heartbeat, HEARTBEAT_HEADER_BYTES, HeartbeatCodec } from "../../src/wire/heartbeat.ts";
+import { eventsOf, ignore, keysOf, metric, startFarm, waitForDeath } from "./farm_failure_support.ts";
+import type { Sending, Sent } from "./farm_heartbeat_sender.ts";
+
+/** The defaults of the configuration. */
+const GROUP = [239, 255, 86, 70], PORT = 4886;
+const ETHERNET_BYTES = 14, UDP_BYTES = 8;
+/** Enough recorded heartbeats of every node. */
+const RECORDED_MIN = 30;
+
+type Datagrams = readonly Uint8Array<ArrayBuffer>[];
+
+Deno.test({ name: "heartbeats that are not genuine change nothing but a counter", ignore }, async () => {
+  await using lab = await startFarm({ nodes: 3, clients: 1 });
+  const recorded = await record(lab);
+  const keys = await keysOf(lab);
+  const [genuine] = recorded;
+  const lengths = Array.from({ length: genuine.length }, (_, length) => length);
+
+  await changesNothing(lab, "random bytes", "magic", lengths.slice(60).map((length) => random(length)));
+  await changesNothing(
+    lab,
+    "random after the magic",
+    "version",
+    lengths.slice(60).map((length) => {
+      const bytes = random(length);
+      bytes.set([0x56, 0x46, 0xff]);
+      return bytes;
+    }),
+  );
+  const cut = lengths.map((length) => genuine.slice(0, length));
+  await changesNothing(lab, "cut short of a header", "short", cut.filter(({ length }) => length < 56));
+  await changesNothing(lab, "cut", "length", cut.filter(({ length }) => length >= 56));
+  await changesNothing(
+    lab,
+    "of another farm",
+    "foreignFarm",
+    forged(recorded, keys, deriveKeys(random(32), "other")),
+  );
+  // The tag goes over the wire in the clear, so a forger has it; the header key needs the secret.
+  await changesNothing(
+    lab,
+    "forged without the secret",
+    "headerCheck",
+    forged(recorded, keys, { ...deriveKeys(random(32), "lab"), farmTag: keys.farmTag }),
+  );
+  await changesNothing(
+    lab,
+    "forged with half of the keys",
+    "hmac",
+    forged(recorded, keys, { ...keys, heartbeatKey: random(32) }),
+  );
+  await changesNothing(lab, "genuine with one bit changed", "hmac", altered(recorded, keys));
+  await changesNothing(lab, "replayed", "replayed", recorded);
+  await changesNothing(lab, "replayed in the other order", "replayed", recorded.toReversed());
+});
+
+Deno.test(
+  { name: "recorded heartbeats change nothing after a stop, a start and a crash", ignore },
+  async () => {
+    await using lab = await startFarm({ nodes: 3, clients: 1 });
+    const recorded = await record(lab);
+    const [n1, n2, n3] = lab.nodes;
+    const all = ["n1", "n2", "n3"];
+
+    await n3.stopDaemon();
+    await changesNothing(lab, "replayed after one of three has left", "replayed", recorded);
+    await lab.startNode("n3");
+    await lab.waitForMembers(all);
+    await changesNothing(lab, "replayed after it came back", "replayed", recorded);
+
+    await n2.killDaemon();
+    await waitForDeath(lab, "n2");
+    // n3 has started after the recording and has heard the later n2 only.
+    await changesNothing(lab, "replayed after a crash", "replayed", recorded);
+    await lab.startNode("n2");
+    await lab.waitForMembers(all);
+    await n1.stopDaemon();
+    await lab.startNode("n1");
+    await lab.waitForMembers(all);
+    await changesNothing(lab, "replayed to nodes that all have started anew", "replayed", recorded);
+  },
+);
+
+Deno.test({ name: "100,000 false heartbeats a second eject nobody", ignore }, async () => {
+  await using lab = await startFarm({ nodes: 3, clients: 1 });
+  const recorded = await record(lab);
+  const keys = await keysOf(lab);
+  const mixed = [
+    ...recorded.slice(0, 64),
+    ...forged(recorded, keys, { ...deriveKeys(random(32), "lab"), farmTag: keys.farmTag }).slice(0, 64),
+    ...forged(recorded, keys, deriveKeys(random(32), "other")).slice(0, 64),
+    ...Array.from({ length: 64 }, () => recorded[0].slice(0, 100)),
+    ...Array.from({ length: 64 }, () => random(300)),
+  ];
+  const before = await snapshot(lab);
+  const refusedBefore = await Promise.all(lab.nodes.map(refusedBy));
+  const sent = await send(lab, mixed, { durationMs: 5_000, perSecond: 100_000 });
+  const after = await snapshot(lab);
+  const refused = await Promise.all(
+    lab.nodes.map(async (node, i) => total(await refusedBy(node)) - total(refusedBefore[i])),
+  );
+  console.log(
+    `  ${sent.count} false heartbeats in ${(sent.durationMs / 1000).toFixed(2)} s, ` +
+      `${Math.round(sent.count / sent.durationMs)} thousand a second; refused by ${
+        lab.nodes.map(({ name }, i) => `${name}: ${(refused[i] / sent.count * 100).toFixed(1)} %`).join(", ")
+      } of them`,
+  );
+  assert.deepEqual(after, before);
+  // Less than that is no flood, whatever else this machine was doing.
+  assert.ok(sent.count / sent.durationMs > 20, "the flood was too slow to show anything");
+  for (const count of refused) assert.ok(count > 0);
+  const { code, stdout } = await lab.exec("c1", [
+    "curl",
+    "-sS",
+    "-m",
+    "5",
+    `http://${lab.virtualIps.ipv4[0]}:8080/`,
+  ]);
+  assert.equal(code, 0);
+  assert.match(stdout, /^n[123]\n$/);
+});
+
+/** Sends datagrams that every node refuses for one reason, and nothing comes of it but that many counts. */
+async function changesNothing(lab: Lab, what: string, reason: string, datagrams: Datagrams): Promise<void> {
+  const nodes = lab.nodes.filter((node) => node.daemon?.running);
+  const before = await snapshot(lab);
+  const refusedBefore = await Promise.all(nodes.map(refusedBy));
+  const { count } = await send(lab, datagrams);
+  assert.equal(count, datagrams.length);
+  for (const [i, node] of nodes.entries()) {
+    await lab.waitFor(
+      async () => {
+        const refused = await refusedBy(node);
+        const grown = total(refused) - total(refusedBefore[i]);
+        if (grown !== count) throw new Error(`${grown} of ${count}`);
+        const by = (refused.get(reason) ?? 0) - (refusedBefore[i].get(reason) ?? 0);
+        assert.equal(by, count, `${node.name} refused ${by} of ${count} as ${reason}`);
+        return true;
+      },
+      10_000,
+      `${node.name} to count ${count} heartbeats, ${what}, as ${reason}`,
+    );
+  }
+  assert.deepEqual(await snapshot(lab), before, what);
+}
+
+/** What false heartbeats must leave alone: the view of every running node, and its list of events. */
+async function snapshot(lab: Lab): Promise<unknown> {
+  return await Promise.all(
+    lab.nodes.filter((node) => node.daemon?.running).map(async (node) => {
+      const { members, health } = await node.farm();
+      const events = (await eventsOf(node)).map(({ kind, message }) => `${kind}: ${message}`);
+      return { node: node.name, health, members, events };
+    }),
+  );
+}
+
+/**
+ * `vipfarm_heartbeats_refused_total` by reason. As `replayed` count also a sender's last message once more
+ * (`duplicate`) and what a node hears of itself, which it finds genuine and has a counter of its own for.
+ */
+async function refusedBy(node: LabNode): Promise<Map<string, number>> {
+  const text = await node.api<string>("GET", "/metrics");
+  const lines = text.matchAll(/^vipfarm_heartbeats_refused_total\{reason="(\w+)"\} (\d+)$/gm);
+  const refused = new Map([...lines].map(([, reason, count]) => [reason, Number(count)]));
+  const own = await metric(node, "vipfarm_recordings_total");
+  const replayed = (refused.get("replayed") ?? 0) + (refused.get("duplicate") ?? 0) + own;
+  refused.delete("duplicate");
+  return refused.set("replayed", replayed);
+}
+
+function total(counts: Map<string, number>): number {
+  return [...counts.values()].reduce((sum, count) => sum + count, 0);
+}
+
+/** Genuine heartbeats of every node, as a client sees them on the wire, in the order in which they came. */
+async function record(lab: Lab): Promise<Datagrams> {
+  const received = await Promise.all(
+    lab.nodes.map((node) => metric(node, "vipfarm_heartbeats_received_total")),
+  );
+  const capture = await lab.capture("c1", "eth0", `udp dst port ${PORT}`);
+  // The counters are up to a second old: more must be counted than recorded.
+  for (const [i, node] of lab.nodes.entries()) {
+    await lab.waitFor(
+      async () => await metric(node, "vipfarm_heartbeats_received_total") >= received[i] + 3 * RECORDED_MIN,
+      20_000,
+      `${node.name} to hear ${RECORDED_MIN} heartbeats of each other`,
+    );
+  }
+  await capture.stop();
+  const datagrams = await payloads(capture);
+  assert.ok(datagrams.length >= RECORDED_MIN * lab.nodes.length, `only ${datagrams.length} recorded`);
+  return datagrams;
+}
+
+async function payloads(capture: Capture): Promise<Datagrams> {
+  const bytes = await capture.bytes();
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const datagrams: Uint8Array<ArrayBuffer>[] = [];
+  // pcap(5) of this machine: 24 bytes, then records with 16 bytes before each.
+  for (let at = 24; at + 16 <= bytes.length; at += 16 + view.getUint32(at + 8, true)) {
+    const ip = at + 16 + ETHERNET_BYTES;
+    const udp = ip + (bytes[ip] & 15) * 4;
+    datagrams.push(bytes.slice(udp + UDP_BYTES, udp + view.getUint16(udp + 4)));
+  }
+  return datagrams;
+}
+
+/** What the newest recorded heartbeat of every node says. */
+function said(recorded: Datagrams, keys: FarmKeys): Heartbeat[] {
+  const codec = codecOf(keys);
+  const bySender = new Map<string, Heartbeat>();
+  for (const bytes of recorded) {
+    const heartbeat = codec.decode(bytes, { judge: () => "fresh" });
+    assert.ok(typeof heartbeat !== "string", `a recorded heartbeat is refused: ${heartbeat}`);
+    bySender.set(heartbeat.sender, heartbeat);
+  }
+  return [...bySender.values()];
+}
+
+/** Heartbeats of every node with other keys. If they were believed, they would take shares and drive nodes out. */
+function forged(recorded: Datagrams, keys: FarmKeys, forgedKeys: FarmKeys): Datagrams {
+  const codec = codecOf(forgedKeys);
+  return said(recorded, keys).flatMap((heartbeat) =>
+    Array.from({ length: 40 }, (_, i) =>
+      codec.encode({
+        ...heartbeat,
+        state: i % 2 === 0 ? "left" : "up",
+        heard: [],
+        // Later than the real one: neither a duplicate nor a replay.
+        incarnation: heartbeat.incarnation + 3_600_000,
+        sequence: i + 1,
+      }))
+  );
+}
+
+/** Heartbeats that would be genuine, of later incarnations, each with one bit changed behind its header. */
+function altered(recorded: Datagrams, keys: FarmKeys): Datagrams {
+  const codec = codecOf(keys);
+  return said(recorded, keys).flatMap((heartbeat, number) => {
+    const later = { ...heartbeat, state: "left", incarnation: heartbeat.incarnation + 3_600_000 } as const;
+    const { length } = codec.encode(later);
+    return Array.from({ length: length - HEARTBEAT_HEADER_BYTES }, (_, i) => {
+      const bytes = codec.encode({ ...later, sequence: i + 1 });
+      bytes[HEARTBEAT_HEADER_BYTES + i] ^= 1 << ((i + number) & 7);
+      return bytes;
+    });
+  });
+}
+
+function codecOf(keys: FarmKeys): HeartbeatCodec {
+  return new HeartbeatCodec({
+    farmTag: keys.farmTag,
+    heartbeatKey: keys.heartbeatKey,
+    headerHash: new SipHasher(keys.headerKey),
+  });
+}
+
+/** Sends from the client's namespace. */
+async function send(lab: Lab, datagrams: Datagrams, flood?: Sending["flood"]): Promise<Sent> {
+  const program = new URL("./farm_heartbeat_sender.ts", import.meta.url).pathname;
+  const sending: Sending = {
+    interfaceName: "eth0",
+    group: GROUP,
+    port: PORT,
+    datagrams: datagrams.map((bytes) => bytes.toBase64()),
+    flood,
+  };
+  const output = await lab.run("c1", [Deno.execPath(), "run", "-A", "--quiet", program], {
+    input: JSON.stringify(sending),
+    timeoutMs: 60_000,
+  });
+  return JSON.parse(output);
+}
+
+function random(length: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(randomBytes(length));
+}
