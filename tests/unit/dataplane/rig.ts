@@ -38,7 +38,8 @@ export class Rig {
   tunUp = true;
 
   constructor(changes: Partial<DataplanePlan> = {}) {
-    this.claims = SharedClaims.create(TABLES, this.nowMs32);
+    const tables = changes.services === undefined ? TABLES : changes.services.length + 1;
+    this.claims = SharedClaims.create(tables, this.nowMs32);
     const vips = [VIP4, VIP6].map((address) => ({
       address: address.bytes,
       mac: virtualMac(address, "multicast"),
