@@ -269,8 +269,27 @@ class Daemon {
       changes: this.#changes,
     });
     this.resources.defer(() => this.#reportLeft(host.undo().left));
-    const timer = setInterval(() => this.#renewHost(host, interfaceName), HOST_INTERVAL_MS);
+    const { index } = interfaceByName(interfaceName);
+    const timer = setInterval(() => {
+      if (this.#isThere(interfaceName, index)) this.#renewHost(host, interfaceName);
+    }, HOST_INTERVAL_MS);
     this.resources.defer(() => clearInterval(timer));
+  }
+
+  /**
+   * Whether the interface is still the one that was set up. The sockets of one that was removed stay deaf, even when
+   * another gets its name: the daemon ends then, and whoever supervises it starts it anew.
+   */
+  #isThere(interfaceName: string, index: number): boolean {
+    let problem: string;
+    try {
+      if (interfaceByName(interfaceName).index === index) return true;
+      problem = `interface ${interfaceName} was replaced by another of that name`;
+    } catch (error) {
+      problem = `interface ${interfaceName} is gone: ${error instanceof Error ? error.message : error}`;
+    }
+    if (!this.#claims.stopRequested) this.#fail(new Error(problem));
+    return false;
   }
 
   #renewHost(host: HostSetUp, interfaceName: string): void {
@@ -476,15 +495,15 @@ class Daemon {
     for (const { thread } of this.#dataplanes) thread.wake.signal();
   }
 
-  /** A thread is gone: this node must not go on answering. The host is put back and the process ends. */
-  #fail(error: Error, waiting: { reject(reason: Error): void }): void {
+  /** What this node needs is gone: it must not go on answering. The host is put back and the process ends. */
+  #fail(error: Error, waiting?: { reject(reason: Error): void }): void {
     this.#stopDataplanes();
     this.#record({
       severity: "error",
       kind: "node.failed",
       message: `${this.#node.name} stops: ${error.message}`,
     });
-    waiting.reject(error);
+    waiting?.reject(error);
     this.#failed.resolve(EXIT.no);
   }
 }
