@@ -60,6 +60,8 @@ const STOP_LINGER_MS = 250;
 const ENDED_LOOK_MS = 10;
 /** How often the kernel is asked whether retained connections have ended. */
 const CONNECTIONS_INTERVAL_MS = 200;
+/** How often the other nodes are told how many frames this one has seen: the self-test of the LAN compares seconds. */
+const FRAMES_INTERVAL_MS = 1_000;
 /** How often the host's settings are looked at: a network manager may change them at any time. */
 const HOST_INTERVAL_MS = 5_000;
 /** A thread that does not answer for this long at a stop is not waited for. */
@@ -144,6 +146,11 @@ class Daemon {
       now32: boottimeMs32,
     });
     await this.#startMembership(keys);
+    const frames = setInterval(
+      () => this.#membership.send({ kind: "vipFrames", count: this.#farm.vipFramesSeen() }),
+      FRAMES_INTERVAL_MS,
+    );
+    this.resources.defer(() => clearInterval(frames));
     await this.#serveAdmin();
     this.#record({
       severity: "info",

@@ -12,6 +12,7 @@ import { addressFromBytes } from "./core/address.ts";
 import { ClaimsPublisher } from "./dataplane/claims_publisher.ts";
 import { mapInterest } from "./dataplane/prefilter.ts";
 import { SharedClaims } from "./dataplane/shared.ts";
+import { LanTest } from "./membership/lan.ts";
 import { Membership } from "./membership/membership.ts";
 import { NetworkWatch } from "./membership/networks.ts";
 import { ReplayWindow } from "./membership/replay.ts";
@@ -45,8 +46,10 @@ class MembershipThread {
   readonly #publisher: ClaimsPublisher;
   readonly #claims: SharedClaims;
   readonly #wake: EventFd;
-  readonly #sockets: HeartbeatSocket[];
-  readonly #networks: NetworkWatch;
+  #sockets: HeartbeatSocket[] = [];
+  #networks!: NetworkWatch;
+  #poll!: PollSet;
+  readonly #lan = new LanTest();
   readonly #inbox: ToMembership[] = [];
   #messagesSeen = 0;
   #messagesSignalled = 0;
@@ -221,6 +224,21 @@ class MembershipThread {
         this.#finished = true;
         return;
     }
+      case "vipFrames":
+        return membership.setVipFramesSeen(message.count);
+      case "freeze":
+        this.#carryOut();
+        this.#frozen = true;
+        this.#close();
+        return post({ kind: "frozen", membership: membership.save(), senders: this.#replay.save() });
+      case "thaw":
+        this.#frozen = false;
+        this.#open();
+        this.#inbox.push(...this.#kept.splice(0));
+        return;
+      case "end":
+        this.#finished = true;
+        return;
   }
 
   /** One column a turn: a joiner's is ready when it gets a share, and no turn takes long. */
@@ -286,12 +304,15 @@ class MembershipThread {
     this.#reportNetworks(nowMs);
   }
 
-  /** Which network delivers whose heartbeats, among those that are heard at all. */
+  /** Which network delivers whose heartbeats, and whom frames for the virtual IPs reach, among those alive. */
   #reportNetworks(nowMs: number): void {
-    const names = this.#membership.view(nowMs)
-      .filter(({ self, state }) => !self && state !== "dead" && state !== "suspect").map(({ name }) => name);
-    for (const event of this.#networks.check(names, nowMs)) post({ kind: "event", event });
-    post({ kind: "networks", atMs: nowMs, networks: this.#networks.report() });
+    const alive = this.#membership.view(nowMs).filter(({ state }) => state !== "dead" && state !== "suspect");
+    const others = alive.filter(({ self }) => !self).map(({ name }) => name);
+    const frames = alive.map(({ name, vipFramesSeen }) => ({ name, frames: vipFramesSeen }));
+    const events = [...this.#networks.check(others, nowMs), ...this.#lan.sample(frames)];
+    for (const event of events) post({ kind: "event", event });
+    const { finding } = this.#lan;
+    post({ kind: "networks", atMs: nowMs, networks: this.#networks.report(), frames, finding });
   }
 }
 

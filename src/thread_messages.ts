@@ -6,6 +6,7 @@ import { type FarmEventInit } from "./core/events.ts";
 import { type FarmKeys } from "./core/keys.ts";
 import { type DataplanePlan } from "./dataplane/plan.ts";
 import { type PublishedTable } from "./dataplane/claims_publisher.ts";
+import { type LanFinding, type LanSample } from "./membership/lan.ts";
 import { type NetworkReport } from "./membership/networks.ts";
 import { type ClaimsBasis, type MembershipCounters, type MemberView } from "./membership/types.ts";
 import { type Answer, type Order, type RejectReason } from "./wire/heartbeat.ts";
@@ -47,8 +48,20 @@ export type ToMembership =
   | { kind: "settings"; weights: number[]; draining: boolean }
   | { kind: "order"; order: Order }
   | { kind: "answer"; id: string; code: Answer["code"]; text: string }
-  /** What the kernel holds, for each table with retained buckets: one bit for each bucket. */
-  | { kind: "connections"; lossCount: number; held: Array<{ table: number; buckets: Uint8Array }> }
+  /** What the kernel holds, for each table with connections. */
+  | { kind: "connections"; lossCount: number; held: HeldConnections[] }
+  /** Stop the protocol and say where it stands. */
+  | { kind: "freeze" }
+  /** Go on after `freeze`. */
+  | { kind: "thaw" }
+  /** End after `freeze`: another process goes on. */
+  | { kind: "end" }
+  /** Claim what another process of this node claims. */
+  | { kind: "restore"; membership: SavedMembership; senders: SavedSender[]; held: HeldConnections[] }
+  /** After `restore`: the other process has stopped. */
+  | { kind: "begin"; weights: number[]; draining: boolean }
+  /** Once a second: frames for the virtual IPs that this node has seen since its start. */
+  | { kind: "vipFrames"; count: number }
   | { kind: "leave" }
   | { kind: "goodbye" };
 
@@ -64,7 +77,16 @@ export type FromMembership =
   | { kind: "retained"; groups: number }
   | { kind: "counters"; counters: HeartbeatTotals }
   /** Once a second: what the membership thread sees of the networks. */
-  | { kind: "networks"; atMs: number; networks: NetworkReport[] }
+  | {
+    kind: "networks";
+    atMs: number;
+    networks: NetworkReport[];
+    /** Frames for the virtual IPs that each living member has seen since its start. */
+    frames: LanSample[];
+    finding: LanFinding | undefined;
+  }
+  | { kind: "frozen"; membership: SavedMembership; senders: SavedSender[] }
+  | { kind: "restored" }
   | { kind: "handedOver" }
   | { kind: "finished" };
 

@@ -220,6 +220,16 @@ export class Metrics {
         }
       },
     );
+    this.#total(
+      "vipfarm_member_vip_frames_total",
+      "Frames for the virtual IPs that the member has seen since its start: equal rates, if the LAN delivers to all.",
+      ["member"],
+      (counter) => {
+        for (const [member, frames] of Object.entries(source.vipFrames?.() ?? {})) {
+          counter.inc({ member }, frames);
+        }
+      },
+    );
     this.#gauge(
       "vipfarm_warnings",
       "What needs attention, by kind; status says what to do about it.",

@@ -91,6 +91,8 @@ export interface FarmSource {
   /** One entry for each packet thread. */
   counters(): readonly DatapathCounters[];
   heartbeatCounters(): HeartbeatCounters;
+  /** Member → frames for the virtual IPs that it has seen since its start, as its heartbeats say. */
+  vipFrames?(): Readonly<Record<string, number>>;
   /** `service` is a name that `farm()` lists; undefined: any service. */
   ready(service?: string): Readiness;
   /** `node` is a name that `farm()` lists; `value` is the weight of `weight`. Settles within a deadline of its own. */

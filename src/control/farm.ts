@@ -20,14 +20,14 @@ import { type FarmKeys } from "../core/keys.ts";
 import { BUCKETS } from "../core/limits.ts";
 import { PRESENCE } from "../dataplane/plan.ts";
 import { type SharedClaims, type SharedCounters } from "../dataplane/shared.ts";
-import { VERDICTS } from "../dataplane/verdicts.ts";
+import { type Verdict, VERDICTS } from "../dataplane/verdicts.ts";
 import { type ClaimsBasis, type MemberView } from "../membership/types.ts";
 import { explainFlow } from "../ownership/explain.ts";
 import { AFFINITY } from "../ownership/flow_hash.ts";
 import { Columns } from "../ownership/rendezvous.ts";
 import { OwnerTable } from "../ownership/table.ts";
 import { type FromMembership, type HeartbeatTotals } from "../thread_messages.ts";
-import { networkWarnings } from "./warnings.ts";
+import { lanWarnings, networkWarnings } from "./warnings.ts";
 import { VERSION } from "../version.ts";
 import { formatMac, virtualMac } from "../wire/ethernet.ts";
 
@@ -36,6 +36,14 @@ type Voters = ReadonlyArray<{ name: string; weights: readonly number[] }>;
 
 /** What the membership thread tells about the networks. */
 type NetworkState = Omit<Extract<FromMembership, { kind: "networks" }>, "kind">;
+
+/** Verdicts of frames that need no virtual MAC to arrive. */
+const NOT_FOR_THE_FARM: readonly Verdict[] = [
+  "foreign",
+  "neighbour_answered",
+  "neighbour_not_owner",
+  "neighbour_ignored",
+];
 
 /** What the running farm is made of. */
 export interface FarmParts {
@@ -57,7 +65,7 @@ export class Farm implements FarmSource {
   /** Shares of the current view, computed when first asked for. */
   #shares: Array<Map<string, number>> | undefined;
   #totals: HeartbeatTotals | undefined;
-  #networks: NetworkState = { atMs: 0, networks: [] };
+  #networks: NetworkState = { atMs: 0, networks: [], frames: [], finding: undefined };
 
   constructor(readonly parts: FarmParts) {
     this.events = parts.events;
@@ -73,6 +81,24 @@ export class Farm implements FarmSource {
 
   updateTotals(totals: HeartbeatTotals): void {
     this.#totals = totals;
+  }
+
+  /**
+   * Frames for the virtual IPs that this node has seen, whatever became of them. Questions about the addresses are not
+   * among them: they are broadcast, and come where nothing else comes.
+   */
+  vipFramesSeen(): number {
+    let seen = 0;
+    for (const { captured, filtered, ringDrops, verdicts } of this.counters()) {
+      seen += captured + (filtered ?? 0) + ringDrops;
+      for (const verdict of NOT_FOR_THE_FARM) seen -= verdicts[verdict];
+    }
+    return Math.max(0, seen);
+  }
+
+  /** Frames for the virtual IPs that the living members have seen since their starts, by name. */
+  vipFrames(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#networks.frames.map(({ name, frames }) => [name, frames]));
   }
 
   /** Takes what the membership thread sees of the networks. */
@@ -194,7 +220,7 @@ export class Farm implements FarmSource {
 
   /** What somebody should look at although the farm serves. */
   #warnings(): FarmWarning[] {
-    return networkWarnings(this.#networks.networks);
+    return [...lanWarnings(this.#networks.finding), ...networkWarnings(this.#networks.networks)];
   }
 
   /** The state of the farm in one sentence, worst news first. */

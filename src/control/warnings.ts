@@ -1,6 +1,14 @@
 /** What status shows as needing attention, with the remedy. Pure. */
 import { type FarmWarning } from "../admin/source.ts";
+import { type LanFinding } from "../membership/lan.ts";
 import { type NetworkReport } from "../membership/networks.ts";
+
+/** Frames for the virtual IPs that do not reach every node. */
+export function lanWarnings(finding: LanFinding | undefined): FarmWarning[] {
+  return finding === undefined
+    ? []
+    : [{ kind: finding.kind, message: finding.message, remedy: finding.remedy }];
+}
 
 /** Heartbeat networks that do not deliver. */
 export function networkWarnings(networks: readonly NetworkReport[]): FarmWarning[] {

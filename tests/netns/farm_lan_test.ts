@@ -1,0 +1,89 @@
+/** The self-test of the LAN on a real bridge that does not flood, or has learned what it must not learn. */
+
+import assert from "node:assert/strict";
+import { type Lab, LAB_PORTS } from "../../src/lab/lab.ts";
+import { eventsOf, ignore, metric, startFarm } from "./farm_failure_support.ts";
+
+/** Ten seconds are compared, three times in a row; a loaded machine gets its time. */
+const REPORT_MS = 45_000;
+
+interface Warned {
+  readonly warnings: ReadonlyArray<
+    { readonly kind: string; readonly message: string; readonly remedy: string }
+  >;
+  readonly virtual_ips: ReadonlyArray<{ readonly address: string; readonly mac: string }>;
+}
+
+const status = (lab: Lab, name: string) => lab.node(name).api<Warned>("GET", "/api/v1/farm");
+
+/** Sends requests, answered or not, until `over` says so. */
+async function traffic(lab: Lab, over: () => boolean): Promise<void> {
+  while (!over()) {
+    await lab.clients[0].request({
+      protocol: "tcp",
+      address: lab.virtualIps.ipv4[0],
+      port: LAB_PORTS.http,
+      count: 100,
+      everyMs: 20,
+      timeoutMs: 500,
+    });
+  }
+}
+
+/** Waits until every node reports this, or nothing. */
+async function allReport(lab: Lab, kind: string | undefined, message: RegExp): Promise<void> {
+  await Promise.all(lab.nodes.map(({ name }) =>
+    lab.waitFor(
+      async () => {
+        const { warnings } = await status(lab, name);
+        if (kind === undefined) return warnings.length === 0;
+        return warnings.some((each) =>
+          each.kind === kind && message.test(each.message) && each.remedy !== ""
+        );
+      },
+      REPORT_MS,
+      `${name} to report ${kind ?? "nothing"}`,
+    )
+  ));
+}
+
+Deno.test({
+  name: "a switch that does not flood to one node, then one that has learned: all nodes say so",
+  ignore,
+}, async () => {
+  await using lab = await startFarm({ nodes: 3, clients: 1, mode: "unicast" });
+  const { virtual_ips: vips } = await status(lab, "n1");
+  const mac = vips.find(({ address }) => address === lab.virtualIps.ipv4[0])!.mac;
+  let over = false;
+  const sending = traffic(lab, () => over);
+  try {
+    // What a node sees while all is well, so that the counts are known to be real.
+    await lab.waitFor(
+      async () => await metric(lab.node(1), "vipfarm_member_vip_frames_total", 'member="n3"') > 100,
+      REPORT_MS,
+      "frames to be counted",
+    );
+    await allReport(lab, undefined, /./);
+
+    await lab.run("bridge", ["bridge", "link", "set", "dev", "n3", "flood", "off"]);
+    await allReport(lab, "lan.deaf", /^n3 gets none .* n1, n2 do/);
+    await lab.run("bridge", ["bridge", "link", "set", "dev", "n3", "flood", "on"]);
+    await allReport(lab, undefined, /./);
+
+    await lab.run("bridge", ["bridge", "fdb", "add", mac, "dev", "n2", "master", "static"]);
+    await allReport(lab, "lan.single", /reach only n2; n1, n3 get none/);
+    await lab.run("bridge", ["bridge", "fdb", "del", mac, "dev", "n2", "master"]);
+    await allReport(lab, undefined, /./);
+  } finally {
+    over = true;
+    await sending;
+  }
+  for (const node of lab.nodes) {
+    const kinds = (await eventsOf(node)).map(({ kind }) => kind).filter((kind) => kind.startsWith("lan."));
+    assert.equal(kinds.filter((kind) => kind === "lan.ok").length, 2, `${node.name}: ${kinds.join(", ")}`);
+    assert.ok(
+      kinds.includes("lan.deaf") && kinds.includes("lan.single"),
+      `${node.name}: ${kinds.join(", ")}`,
+    );
+  }
+});
