@@ -41,6 +41,8 @@ Examples:
           Deno.exitCode = EXIT.no;
           return;
         }
+        const { requireCapabilities } = await import("../host/capabilities.ts");
+        requireCapabilities(await Deno.readTextFile("/proc/self/status"));
         const { runDaemon } = await import("../app.ts");
         Deno.exitCode = await runDaemon({ config, reread, node, runtimeDir: options.runtimeDir });
       },

@@ -1,5 +1,6 @@
 /** Which privileges this process has, and what the daemon needs them for. Pure but for one file. */
 
+import { EXIT, VipfarmError } from "../core/errors.ts";
 import type { Finding } from "./finding.ts";
 
 /** Bits of the capability words, from linux/capability.h. */
@@ -11,16 +12,46 @@ const CAPABILITIES = [
 
 /** Findings from the text of /proc/self/status. */
 export function capabilityFindings(status: string): Finding[] {
-  const hexadecimal = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1];
-  const effective = BigInt(`0x${hexadecimal ?? "0"}`);
+  const effective = effectiveCapabilities(status);
   return CAPABILITIES.map(({ name, bit, needed, use }): Finding => {
-    if ((effective >> bit & 1n) === 1n) return { ok: true, what: `${name} is there, for ${use}` };
+    if (has(effective, bit)) return { ok: true, what: `${name} is there, for ${use}` };
     return {
       ok: needed ? false : "warning",
       what: `${name} is missing: it is for ${use}`,
-      remedy: `Run as root, or give the service AmbientCapabilities=${name} (systemd), --cap-add ${
-        name.replace("CAP_", "")
-      } (containers).`,
+      remedy: remedy([name]),
     };
   });
+}
+
+/**
+ * Makes sure that the daemon can do what it is there for, before it changes anything. `status` is the text of
+ * /proc/self/status.
+ * @throws VipfarmError with exit code 4 naming every capability that is missing.
+ */
+export function requireCapabilities(status: string): void {
+  const effective = effectiveCapabilities(status);
+  const missing = CAPABILITIES.filter(({ bit, needed }) => needed && !has(effective, bit));
+  if (missing.length === 0) return;
+  throw new VipfarmError({
+    operation: "start the daemon",
+    problem: `a privilege is missing: ${missing.map(({ name, use }) => `${name}, for ${use}`).join("; ")}`,
+    remedy: remedy(missing.map(({ name }) => name)),
+    exitCode: EXIT.privilege,
+  });
+}
+
+function effectiveCapabilities(status: string): bigint {
+  const hexadecimal = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1];
+  return BigInt(`0x${hexadecimal ?? "0"}`);
+}
+
+function has(capabilities: bigint, bit: bigint): boolean {
+  return (capabilities >> bit & 1n) === 1n;
+}
+
+function remedy(names: readonly string[]): string {
+  const containers = names.map((name) => `--cap-add ${name.replace("CAP_", "")}`).join(" ");
+  return `Run as root, or give the service AmbientCapabilities=${
+    names.join(" ")
+  } (systemd), ${containers} (containers).`;
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { capabilityFindings } from "../../../src/host/capabilities.ts";
+import { EXIT, VipfarmError } from "../../../src/core/errors.ts";
+import { capabilityFindings, requireCapabilities } from "../../../src/host/capabilities.ts";
 import { kernelFinding } from "../../../src/host/preflight.ts";
 
 const status = (effective: bigint) =>
@@ -11,6 +12,24 @@ Deno.test("missing capabilities that the daemon needs are errors, the others war
   const onlyNet = capabilityFindings(status(1n << 12n | 1n << 13n));
   assert.deepEqual(onlyNet.map(({ ok }) => ok), [true, true, "warning"]);
   assert.match(onlyNet[2].remedy ?? "", /AmbientCapabilities=CAP_SYS_NICE.*--cap-add SYS_NICE/);
+});
+
+Deno.test("a daemon without what it needs is refused with all of it, one without the rest is not", () => {
+  requireCapabilities(status(1n << 12n | 1n << 13n));
+  const refused = (effective: bigint, missing: RegExp, remedy: RegExp) =>
+    assert.throws(() => requireCapabilities(status(effective)), (error) => {
+      assert.ok(error instanceof VipfarmError);
+      assert.equal(error.exitCode, EXIT.privilege);
+      assert.match(error.message, missing);
+      assert.match(error.remedy ?? "", remedy);
+      return true;
+    });
+  refused(
+    0n,
+    /CAP_NET_ADMIN.*CAP_NET_RAW/,
+    /=CAP_NET_ADMIN CAP_NET_RAW .*--cap-add NET_ADMIN --cap-add NET_RAW/,
+  );
+  refused(1n << 12n, /missing: CAP_NET_RAW, for the packet socket/, /AmbientCapabilities=CAP_NET_RAW /);
 });
 
 Deno.test("the kernel must be new enough", () => {
