@@ -6,6 +6,7 @@
  * and the kernel has taken it already.
  */
 import { BpfAssembler, type BpfInstruction } from "../../ffi/bpf.ts";
+import { readInt32 } from "../wire/bytes.ts";
 import { ETHER_TYPE, ETHERNET_HEADER_BYTES } from "../wire/ethernet.ts";
 import { ND, ND_SOLICIT } from "../wire/ndp.ts";
 import { PROTOCOL } from "../wire/packet.ts";
@@ -35,7 +36,7 @@ export function captureFilter(vips: readonly PlannedVip[]): BpfInstruction[] {
     for (const vip of list) {
       const next = `next${labels++}`;
       for (let word = 0; word < vip.address.length; word += 4) {
-        program.load(offset + word, 4).jumpUnlessEqual(readWord(vip.address, word), next);
+        program.load(offset + word, 4).jumpUnlessEqual(readInt32(vip.address, word) >>> 0, next);
       }
       then(vip);
       program.label(next);
@@ -43,7 +44,7 @@ export function captureFilter(vips: readonly PlannedVip[]): BpfInstruction[] {
   };
   const acceptIfVirtualMac = ({ mac }: PlannedVip) => {
     const wrong = `wrong${labels++}`;
-    program.load(OFFSET.destinationMac, 4).jumpUnlessEqual(readWord(mac, 0), wrong)
+    program.load(OFFSET.destinationMac, 4).jumpUnlessEqual(readInt32(mac, 0) >>> 0, wrong)
       .load(OFFSET.destinationMac + 4, 2).jumpUnlessEqual((mac[4] << 8) | mac[5], wrong)
       .accept().label(wrong).reject();
   };
@@ -64,9 +65,4 @@ export function captureFilter(vips: readonly PlannedVip[]): BpfInstruction[] {
   program.reject().label("packet");
   forAddress(v6, OFFSET.ipv6Destination, acceptIfVirtualMac);
   return program.reject().assemble();
-}
-
-function readWord(bytes: Uint8Array, offset: number): number {
-  return ((bytes[offset] << 24) | (bytes[offset + 1] << 16) | (bytes[offset + 2] << 8) |
-    bytes[offset + 3]) >>> 0;
 }

@@ -3,6 +3,7 @@
  * look-up tables made of it there: virtual IP by address, service by (virtual IP, protocol, port).
  */
 import { type Affinity } from "../ownership/flow_hash.ts";
+import { readInt32 } from "../wire/bytes.ts";
 
 /** One virtual IP on the packet thread's interface. */
 export interface PlannedVip {
@@ -81,31 +82,27 @@ export class VipTable {
 
   constructor(vips: readonly PlannedVip[]) {
     vips.forEach(({ address }, index) => {
-      if (address.length === 4) this.#v4.push({ index, word: readWord(address, 0) });
-      else this.#v6.push({ index, words: Int32Array.from([0, 4, 8, 12], (at) => readWord(address, at)) });
+      if (address.length === 4) this.#v4.push({ index, word: readInt32(address, 0) });
+      else this.#v6.push({ index, words: Int32Array.from([0, 4, 8, 12], (at) => readInt32(address, at)) });
     });
   }
 
   /** The index of the virtual IP that stands at `offset`, or -1. */
   find(family: number, bytes: Uint8Array, offset: number): number {
     if (family === 4) {
-      const word = readWord(bytes, offset);
+      const word = readInt32(bytes, offset);
       for (const vip of this.#v4) if (vip.word === word) return vip.index;
       return -1;
     }
     if (family !== 6) return -1;
     // The last word first: virtual IPs of one network differ there.
-    const last = readWord(bytes, offset + 12);
+    const last = readInt32(bytes, offset + 12);
     for (const { index, words } of this.#v6) {
       if (
-        words[3] === last && words[2] === readWord(bytes, offset + 8) &&
-        words[1] === readWord(bytes, offset + 4) && words[0] === readWord(bytes, offset)
+        words[3] === last && words[2] === readInt32(bytes, offset + 8) &&
+        words[1] === readInt32(bytes, offset + 4) && words[0] === readInt32(bytes, offset)
       ) return index;
     }
     return -1;
   }
-}
-
-function readWord(bytes: Uint8Array, offset: number): number {
-  return (bytes[offset] << 24) | (bytes[offset + 1] << 16) | (bytes[offset + 2] << 8) | bytes[offset + 3];
 }
