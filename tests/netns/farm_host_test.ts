@@ -1,0 +1,275 @@
+/** What a real daemon does to its host: all of it undone, and silence when it is gone without a word. */
+
+import assert from "node:assert/strict";
+import { Lab, LAB_PORTS } from "../../src/lab/lab.ts";
+import type { LabNode } from "../../src/lab/node.ts";
+import { vipfarmArgv } from "../../src/lab/program.ts";
+import { bridgeCommands, stationCommands } from "../../src/lab/topology.ts";
+import { ignore } from "./farm_failure_support.ts";
+
+/** Looked at every five seconds: an interface that was removed is noticed well before this. */
+const NOTICED_MS = 30_000;
+
+/** Everything of a node's network namespace that a daemon might change. */
+async function snapshot(lab: Lab, node = "n1"): Promise<string> {
+  const commands = [
+    "ip -o -d link",
+    "ip -o address",
+    "ip maddress",
+    // Sockets: without the kernel's addresses and inode numbers.
+    "cut -d' ' -f2-7 /proc/net/packet",
+    "ip route show table all",
+    "ip -6 route show table all",
+    "ip rule",
+    "ip -6 rule",
+    "nft list ruleset",
+    "sysctl -a -r '^net[.]ipv[46][.]' | grep -v -e random -e entropy -e '[.]stable_secret' | sort",
+  ];
+  const script = commands.map((command) => `echo "# ${command}"; ${command}`).join("; ");
+  return (await lab.run(node, ["sh", "-c", script])).replaceAll(/ (valid_lft|preferred_lft) \S+/g, "");
+}
+
+/** A lab of one node and one client, with its service. */
+async function oneNode(): Promise<Lab> {
+  const lab = await Lab.create({ nodes: 1, clients: 1 });
+  try {
+    await lab.startServices();
+    return lab;
+  } catch (error) {
+    await lab.dispose();
+    throw error;
+  }
+}
+
+/** Requests by every protocol that a node answers on a virtual IP; which of them were answered. */
+async function probe(lab: Lab): Promise<string[]> {
+  const answered: string[] = [];
+  for (const [family, vip] of [["IPv4", lab.virtualIps.ipv4[0]], ["IPv6", lab.virtualIps.ipv6[0]]]) {
+    const host = family === "IPv6" ? `[${vip}]` : vip;
+    const commands: Record<string, string[]> = {
+      // Known neighbours are asked again: ARP and neighbour discovery first.
+      echo: ["ping", "-n", "-c", "2", "-i", "0.2", "-W", "1", vip],
+      tcp: ["curl", "-sg", "-m", "2", `http://${host}:${LAB_PORTS.http}/`],
+    };
+    await lab.exec("c1", ["ip", "neigh", "flush", "dev", "eth0"]);
+    for (const [what, argv] of Object.entries(commands)) {
+      if ((await lab.exec("c1", argv)).code === 0) answered.push(`${what} ${family}`);
+    }
+    const { node } = await datagram(lab, vip);
+    if (node !== undefined) answered.push(`udp ${family}`);
+  }
+  return answered;
+}
+
+async function datagram(lab: Lab, vip: string): Promise<{ node?: string }> {
+  const [answer] = await lab.clients[0].request({
+    protocol: "udp",
+    address: vip,
+    port: LAB_PORTS.echo,
+    count: 1,
+    timeoutMs: 500,
+  });
+  return answer;
+}
+
+const ALL_PROBES = ["echo IPv4", "tcp IPv4", "udp IPv4", "echo IPv6", "tcp IPv6", "udp IPv6"];
+
+Deno.test(
+  { name: "a clean stop leaves the host as it was, also after one that was killed", ignore },
+  async () => {
+    await using lab = await oneNode();
+    const node = lab.node(1);
+    const before = await snapshot(lab);
+
+    await lab.startNode(1);
+    assert.notEqual(await snapshot(lab), before);
+    assert.deepEqual(await probe(lab), ALL_PROBES);
+    await node.stopDaemon();
+    assert.equal(await snapshot(lab), before, "after a clean stop");
+
+    await lab.startNode(1);
+    await node.killDaemon();
+    assert.notEqual(await snapshot(lab), before, "settings of a killed daemon wait for their undo");
+    await lab.startNode(1);
+    assert.match(await node.log(), /\[host\.leftovers_undone\]/);
+    assert.deepEqual(await probe(lab), ALL_PROBES);
+    await node.stopDaemon();
+    assert.equal(await snapshot(lab), before, "after a kill, a start and a clean stop");
+  },
+);
+
+Deno.test({ name: "`run --undo` puts back what a killed daemon left", ignore }, async () => {
+  await using lab = await oneNode();
+  const node = lab.node(1);
+  const before = await snapshot(lab);
+  await lab.startNode(1);
+  const undo = vipfarmArgv("run", "--undo", "--runtime-dir", node.runtimeDirectory);
+  const refused = await lab.exec("n1", undo);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /running there already/);
+
+  await node.killDaemon();
+  const { code, stdout } = await lab.exec("n1", undo);
+  assert.equal(code, 0);
+  assert.match(stdout, /undone: net\/ipv4\/conf\/eth0\/arp_ignore is 0 again/);
+  assert.equal(await snapshot(lab), before);
+  const again = await lab.exec("n1", undo);
+  assert.deepEqual([again.code, again.stdout], [0, "There was nothing to undo.\n"]);
+});
+
+Deno.test({ name: "a node whose daemon was killed is silent on the virtual IPs", ignore }, async () => {
+  await using lab = await oneNode();
+  const node = lab.node(1);
+  await lab.startNode(1);
+  const [client] = lab.clients;
+  // Connections that are open when it happens: the kernel of the node still has them afterwards.
+  for (const address of [lab.virtualIps.ipv4[0], lab.virtualIps.ipv6[0]]) {
+    const opened = await client.open({ protocol: "tcp", address, port: LAB_PORTS.http, count: 5 });
+    assert.ok(opened.every((answer) => answer.node === "n1"));
+  }
+  const { members } = await node.farm();
+  assert.equal(members.length, 1);
+  const virtual =
+    (await node.api<{ virtual_ips: Array<{ address: string; mac: string }> }>("GET", "/api/v1/farm"))
+      .virtual_ips;
+  await node.killDaemon();
+
+  const mac = (await lab.run("n1", ["cat", "/sys/class/net/eth0/address"])).trim();
+  // Whatever the node sends, but for its own neighbour discovery and group reports.
+  const capture = await lab.capture(
+    "n1",
+    "eth0",
+    `ether src ${mac} and not (ip6 and not host ${lab.virtualIps.ipv6[0]} and icmp6 and ` +
+      "(ip6[40] == 135 or ip6[40] == 136 or ip6[40] == 143)) and not (ip6 and ip6[6] == 0)",
+  );
+  assert.deepEqual(await probe(lab), [], "with neighbours unknown");
+  for (const { address, mac } of virtual) {
+    await lab.run("c1", [
+      "ip",
+      "neigh",
+      "replace",
+      address,
+      "lladdr",
+      mac,
+      "nud",
+      "permanent",
+      "dev",
+      "eth0",
+    ]);
+  }
+  const asked = await client.ask(1_000);
+  assert.ok(asked.every(({ error }) => error === "timeout"), JSON.stringify(asked.map(({ error }) => error)));
+  assert.deepEqual(await probe(lab), [], "with frames to the virtual MAC");
+  // Sent to the node's own MAC, as by somebody who has it from a broken switch.
+  for (const { address } of virtual) {
+    await lab.run("c1", [
+      "ip",
+      "neigh",
+      "replace",
+      address,
+      "lladdr",
+      mac,
+      "nud",
+      "permanent",
+      "dev",
+      "eth0",
+    ]);
+  }
+  assert.deepEqual(await probe(lab), [], "with frames to the node's own MAC");
+  await capture.stop();
+  assert.deepEqual(await capture.lines(), []);
+});
+
+Deno.test(
+  { name: "a second daemon in one runtime directory is refused and disturbs nothing", ignore },
+  async () => {
+    await using lab = await oneNode();
+    const node = lab.node(1);
+    await lab.startNode(1);
+    const during = await snapshot(lab);
+    const second = await lab.exec("n1", runArgv(node));
+    assert.equal(second.code, 1);
+    assert.match(second.stderr, /a daemon is running there already .*process \d+/);
+    assert.match(second.stderr, /--runtime-dir/);
+    assert.equal(await snapshot(lab), during);
+    assert.deepEqual(await probe(lab), ALL_PROBES);
+    await node.stopDaemon();
+  },
+);
+
+Deno.test({
+  name: "a daemon without the privilege ends with code 4, says which, and leaves no trace",
+  ignore,
+}, async () => {
+  await using lab = await oneNode();
+  const node = lab.node(1);
+  await lab.startNode(1);
+  await node.stopDaemon();
+  const before = await snapshot(lab);
+  for (const capability of ["net_admin", "net_raw"]) {
+    // Root gets only what the bounding set leaves it (capabilities(7)).
+    const without = ["setpriv", "--bounding-set", `-${capability}`, "--inh-caps", `-${capability}`, "--"];
+    const { code, stderr } = await lab.exec("n1", [...without, ...runArgv(node)]);
+    assert.equal(code, 4, `without ${capability}: ${stderr}`);
+    assert.match(stderr, new RegExp(`cap_${capability}`, "i"), "the remedy names the capability");
+    assert.equal(await snapshot(lab), before, `without ${capability}`);
+  }
+});
+
+Deno.test({ name: "an interface that is removed ends the daemon with a clear event", ignore }, async () => {
+  await using lab = await Lab.create({ nodes: 2, clients: 1 });
+  const node = lab.node(1);
+  await lab.startServices();
+  await lab.startNodes();
+  await lab.run("n1", ["ip", "link", "delete", "eth0"]);
+  const { code } = await node.daemon!.ended(NOTICED_MS);
+  assert.equal(code, 1);
+  assert.match(await node.log(), /n1 stops: interface eth0 is gone.*\[node\.failed\]/);
+  await lab.waitForMembers(["n2"]);
+  const after = await lab.run("n1", ["ip", "-o", "link"]);
+  assert.doesNotMatch(after, /vipfarm/, "the TUN device is still there");
+  assert.deepEqual([...Deno.readDirSync(node.runtimeDirectory)].map(({ name }) => name), ["daemon.pid"]);
+
+  const cable = bridgeCommands([{ name: "n1", holderPid: lab.namespace("n1").holder.pid }]);
+  // Its first two commands make the bridge, which is there.
+  await lab.namespace("bridge").ip(cable.slice(2));
+  await lab.namespace("n1").ip(stationCommands(node.station));
+  await lab.startNode(1);
+  await lab.waitForMembers(["n1", "n2"]);
+});
+
+Deno.test({ name: "an interface that was down for a while is used again", ignore }, async () => {
+  await using lab = await Lab.create({ nodes: 2, clients: 1 });
+  await lab.startServices();
+  await lab.startNodes();
+  await lab.run("n1", ["ip", "link", "set", "eth0", "down"]);
+  await lab.waitFor(
+    async () => (await lab.node(2).farm()).members.find(({ name }) => name === "n1")?.state === "dead",
+    NOTICED_MS,
+    "n2 to replace n1",
+  );
+  const request = {
+    protocol: "tcp",
+    address: lab.virtualIps.ipv4[0],
+    port: LAB_PORTS.http,
+    count: 100,
+  } as const;
+  const alone = await lab.clients[0].request(request);
+  assert.ok(alone.every(({ node }) => node === "n2"));
+  await lab.run("n1", ["ip", "link", "set", "eth0", "up"]);
+  await lab.waitForMembers(["n1", "n2"], NOTICED_MS);
+  const both = await lab.clients[0].request(request);
+  assert.deepEqual(new Set(both.map(({ node, error }) => node ?? error)), new Set(["n1", "n2"]));
+});
+
+function runArgv(node: LabNode): string[] {
+  return vipfarmArgv(
+    "run",
+    "-c",
+    node.configPath,
+    "--node",
+    node.name,
+    "--runtime-dir",
+    node.runtimeDirectory,
+  );
+}
