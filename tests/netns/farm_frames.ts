@@ -47,6 +47,8 @@ export interface SeenClaim {
   readonly mac: string | undefined;
   /** The address that is asked for. */
   readonly asked: string | undefined;
+  /** ARP: the address that is told. */
+  readonly toward: string | undefined;
 }
 
 /** One captured frame. */
@@ -113,6 +115,7 @@ function readArp(bytes: Uint8Array): SeenClaim {
     address: address(bytes, 14, 4),
     mac: mac(bytes, 8),
     asked: isReply ? undefined : address(bytes, 24, 4),
+    toward: isReply ? address(bytes, 24, 4) : undefined,
   };
 }
 
@@ -126,8 +129,8 @@ function readNeighbourDiscovery({ protocol, icmpType, source, payload }: SeenPac
     if (payload[at] === (isAdvertisement ? 2 : 1)) given = mac(payload, at + 2);
   }
   return isAdvertisement
-    ? { kind: "advertisement", address: target, mac: given, asked: undefined }
-    : { kind: "solicitation", address: source, mac: given, asked: target };
+    ? { kind: "advertisement", address: target, mac: given, asked: undefined, toward: undefined }
+    : { kind: "solicitation", address: source, mac: given, asked: target, toward: undefined };
 }
 
 function readIp(bytes: Uint8Array): SeenPacket | undefined {

@@ -74,6 +74,20 @@ export class Watch {
     action: () => void | Promise<void>,
     until: (clients: readonly SeenFrame[]) => boolean = () => true,
   ): Promise<Seen> {
+    try {
+      return await this.#record(action, until);
+    } catch (error) {
+      // The next recording begins behind what this one left.
+      await Promise.all(this.#places().map(read));
+      for (const node of this.lab.nodes) this.#before.set(node.name, await counters(node));
+      throw error;
+    }
+  }
+
+  async #record(
+    action: () => void | Promise<void>,
+    until: (clients: readonly SeenFrame[]) => boolean,
+  ): Promise<Seen> {
     const { lab } = this;
     for (const place of this.#places()) place.begin = place.frames.length;
     for (const node of lab.nodes) {
