@@ -6,6 +6,10 @@ import type { HeardMember, Heartbeat, Retained, WireState } from "../wire/heartb
 export interface Member {
   readonly name: string;
   incarnation: number;
+  /** Of its last heartbeat: what ours echo. */
+  sequence: number;
+  /** When this node sent the last heartbeat that the member has echoed. */
+  echoedMs: number | undefined;
   state: WireState;
   settingsVersion: number;
   weights: readonly number[];
@@ -57,6 +61,8 @@ export function newMember(name: string, nowMs: number): Member {
   return {
     name,
     incarnation: -1,
+    sequence: 0,
+    echoedMs: undefined,
     state: "joining",
     settingsVersion: 0,
     weights: [],
@@ -114,6 +120,7 @@ export function adopt(
   }
   if (changes.state) member.sinceMs = nowMs;
   member.incarnation = message.incarnation;
+  member.sequence = message.sequence;
   member.state = message.state;
   member.settingsVersion = message.settingsVersion;
   member.weights = message.weights;

@@ -95,6 +95,13 @@ export class Membership extends MembershipState {
     this.flush();
   }
 
+  /** The witness of the quorum has answered a question of `sentMs`. */
+  witnessAnswered(sentMs: number, nowMs: number): void {
+    this.#noticeTime(nowMs);
+    this.witnessMs = Math.max(this.witnessMs ?? -Infinity, sentMs);
+    this.#evaluate(nowMs);
+  }
+
   /** Counts frames to the virtual IPs; goes out with heartbeats. */
   setVipFramesSeen(count: number): void {
     this.vipFramesSeen = count;
@@ -167,6 +174,10 @@ export class Membership extends MembershipState {
       }
       return;
     }
+    if (this.isOld(message, nowMs)) {
+      this.counters.recordings++;
+      return;
+    }
     if (member === undefined) {
       if (this.members.size >= MEMBERS_MAX - 1) {
         this.#refuse(name, nowMs);
@@ -185,6 +196,7 @@ export class Membership extends MembershipState {
       wallMs,
     );
     member.address = from;
+    this.takeEcho(member);
     if (before?.incarnation === member.incarnation && before.known) member.known = true;
     if (member.listing !== undefined && member.listing.incarnation > this.own.incarnation) {
       this.#exceed(member, member.listing.incarnation, nowMs);
@@ -396,17 +408,19 @@ export class Membership extends MembershipState {
       const reason = objection(member, this.own, self, this.members);
       if (reason !== undefined) return reason;
     }
-    return undefined;
+    return this.quorumLack(nowMs);
   }
 
-  /** Rule 2: listed or silent. */
+  /** Rules 2 and 11: listed, and with a quorum if one is asked for, or silent. */
   #judgeSilence(nowMs: number): void {
     const silencer = this.silencer(nowMs);
-    if (silencer === undefined) {
+    const lack = silencer === undefined ? this.quorumLack(nowMs) : undefined;
+    if (silencer === undefined && lack === undefined) {
       if (this.silence === undefined) return;
       this.silence = undefined;
       this.viewDirty = true;
-      this.say("info", "self.listed", "Every member hears this node again: it takes its share.");
+      const cause = this.lackedQuorum ? "This node has its quorum" : "Every member hears this node";
+      this.say("info", "self.listed", `${cause} again: it takes its share.`);
       return;
     }
     if (this.silence === undefined) {
@@ -414,19 +428,23 @@ export class Membership extends MembershipState {
       this.counters.silences++;
       this.viewDirty = true;
       this.hurry();
-      const hears = listsUs(silencer, this.own);
-      this.silence = `${silencer.name} does not ${hears ? "know the settings of" : "hear"} this node`;
-      this.say(
-        "warning",
-        "self.silent",
-        `${this.silence}: it answers nothing until ${silencer.name} does.`,
-        silencer.name,
-      );
+      this.lackedQuorum = silencer === undefined;
+      if (silencer !== undefined) {
+        const hears = listsUs(silencer, this.own);
+        this.silence = `${silencer.name} does not ${hears ? "know the settings of" : "hear"} this node`;
+        const until = `it answers nothing until ${silencer.name} does`;
+        this.say("warning", "self.silent", `${this.silence}: ${until}.`, silencer.name);
+      } else {
+        this.silence = lack;
+        this.say("error", "self.no_quorum", `This node ${lack}: it answers nothing until that changes.`);
+      }
     }
     // It lasts, and the other is alive: with zero weights the rest of the farm covers our share.
-    const heardLately = nowMs - silencer.lastHeardMs < timing.SUSPECT_INTERVALS * silencer.intervalMs;
-    if (heardLately && nowMs - this.silentSinceMs >= timing.SILENT_INTERVALS * this.intervalMs) {
-      this.#rejoin(this.own.incarnation + 1, `${silencer.name} does not hear it`, nowMs);
+    const lasts = silencer === undefined ||
+      nowMs - silencer.lastHeardMs < timing.SUSPECT_INTERVALS * silencer.intervalMs;
+    if (lasts && nowMs - this.silentSinceMs >= timing.SILENT_INTERVALS * this.intervalMs) {
+      const cause = silencer === undefined ? `it ${lack}` : `${silencer.name} does not hear it`;
+      this.#rejoin(this.own.incarnation + 1, cause, nowMs);
     }
   }
 

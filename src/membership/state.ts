@@ -7,13 +7,15 @@ import type { FarmEventInit } from "../core/events.ts";
 import { MEMBERS_MAX } from "../core/limits.ts";
 import { type HeardMember, type Heartbeat, RETAINED_BITMAP_BYTES } from "../wire/heartbeat.ts";
 import { Departed } from "./departed.ts";
+import { echoOf, OLD_ECHO_INTERVALS, SentTimes } from "./echo.ts";
 import { Herald } from "./herald.ts";
 import { Holds } from "./holds.ts";
 import { Joining } from "./joining.ts";
-import { isRecording, knowsUs, mustAcknowledge } from "./judgement.ts";
+import { isRecording, knowsUs, listsUs, mustAcknowledge } from "./judgement.ts";
 import { type Member, restoreMember, saveMember } from "./member.ts";
 import { OrderDesk } from "./orders.ts";
 import { OwnSettings } from "./own.ts";
+import { quorumDeadlineMs, quorumProblem, type QuorumRule, type Votes } from "./quorum.ts";
 import { SendSchedule } from "./schedule.ts";
 import * as timing from "./timing.ts";
 import type { SavedMembership } from "./saved.ts";
@@ -44,6 +46,10 @@ export abstract class MembershipState {
   protected readonly orders: OrderDesk;
   protected readonly schedule: SendSchedule;
   protected readonly joining: Joining;
+  protected readonly sentTimes = new SentTimes();
+  protected readonly quorum: QuorumRule | undefined;
+  /** When the last question was sent that the witness of the quorum has answered. */
+  protected witnessMs: number | undefined;
   protected readonly retained = new Map<number, Uint8Array>();
   protected servicesDigest: number;
   protected vipFramesSeen = 0;
@@ -57,6 +63,7 @@ export abstract class MembershipState {
   protected leaseForfeited = false;
   protected silence: string | undefined;
   protected silentSinceMs = 0;
+  protected lackedQuorum = false;
   protected leavingSinceMs = 0;
   protected handedOver = false;
   protected goodbyesLeft = 0;
@@ -71,6 +78,7 @@ export abstract class MembershipState {
       draining: options.draining ?? false,
     });
     this.servicesDigest = options.servicesDigest;
+    this.quorum = options.quorum;
     this.lastInputMs = options.nowMs;
     this.ownSinceMs = options.nowMs;
     this.schedule = new SendSchedule(options.intervalMs, options.nowMs);
@@ -140,6 +148,8 @@ export abstract class MembershipState {
     if (this.own.state === "leaving" && !this.handedOver) {
       next = Math.min(next, this.leavingSinceMs + timing.HAND_OVER_INTERVALS * this.intervalMs);
     }
+    // Noticed in time; the lease has ended by itself then.
+    if (this.deadlineMs !== 0 && this.silence === undefined) next = Math.min(next, this.quorumMs());
     return Math.min(next, this.orders.nextMs(), this.holds.nextMs());
   }
 
@@ -200,7 +210,7 @@ export abstract class MembershipState {
   }
 
   /** The heartbeat to send now. Each call gives a new one: on the effect `send`, call it once. */
-  heartbeat(_nowMs: number, wallMs: number): Heartbeat {
+  heartbeat(nowMs: number, wallMs: number): Heartbeat {
     const heard: HeardMember[] = [];
     for (const member of this.members.values()) {
       heard.push({
@@ -208,18 +218,20 @@ export abstract class MembershipState {
         incarnation: member.incarnation,
         settingsVersion: member.settingsVersion,
         status: member.suspect ? "suspect" : "heard",
+        echo: echoOf(member.sequence),
       });
     }
     for (const { name, incarnation } of this.departed.remembered) {
       if (heard.length >= MEMBERS_MAX) break;
       if (!this.members.has(name)) {
-        heard.push({ name, incarnation, settingsVersion: 0, status: "remembered" });
+        heard.push({ name, incarnation, settingsVersion: 0, status: "remembered", echo: 0 });
       }
     }
+    this.sentTimes.note(++this.sequence, nowMs);
     return {
       sender: this.name,
       incarnation: this.own.incarnation,
-      sequence: ++this.sequence,
+      sequence: this.sequence,
       intervalMs: this.intervalMs,
       state: this.own.state,
       binding: this.binding(),
@@ -271,6 +283,43 @@ export abstract class MembershipState {
     return timing.LEASE_INTERVALS;
   }
 
+  /** What the quorum is judged by. */
+  protected votes(): Votes {
+    return {
+      self: this.name,
+      echoedMs: (name) => this.members.get(name)?.echoedMs,
+      witnessMs: this.witnessMs,
+      leaseMs: timing.LEASE_INTERVALS * this.intervalMs,
+    };
+  }
+
+  /** Rule 11: until when this node may claim, by its quorum. */
+  protected quorumMs(): number {
+    return quorumDeadlineMs(this.quorum, this.votes());
+  }
+
+  /** Why this node may not claim for want of a quorum; `undefined`: it has one, or needs none. */
+  protected quorumLack(nowMs: number): string | undefined {
+    if (this.quorum === undefined || nowMs < this.quorumMs()) return undefined;
+    return quorumProblem(this.quorum, this.votes(), nowMs);
+  }
+
+  /** Rule 12: it claims to hear this node, but by a heartbeat of long ago: late beyond use, or recorded. */
+  protected isOld(message: Heartbeat, nowMs: number): boolean {
+    const listing = message.heard.find((heard) => heard.name === this.name);
+    if (listing?.incarnation !== this.own.incarnation || listing.status !== "heard") return false;
+    const sentMs = this.sentTimes.at(listing.echo);
+    const intervalMs = Math.max(this.intervalMs, message.intervalMs);
+    return sentMs !== undefined && nowMs - sentMs > OLD_ECHO_INTERVALS * intervalMs;
+  }
+
+  /** Rule 11: its vote. */
+  protected takeEcho(member: Member): void {
+    if (!listsUs(member, this.own)) return;
+    const sentMs = this.sentTimes.at(member.listing!.echo);
+    if (sentMs !== undefined) member.echoedMs = Math.max(member.echoedMs ?? -Infinity, sentMs);
+  }
+
   protected isRecording(member: Member, nowMs: number): boolean {
     return isRecording(member, this.own, this.intervalMs, nowMs);
   }
@@ -302,7 +351,8 @@ export abstract class MembershipState {
     const granted =
       (state === "up" || state === "draining" || (state === "leaving" && !this.leaseForfeited)) &&
       this.silence === undefined && this.schedule.lastOkMs > -Infinity;
-    const deadlineMs = granted ? this.schedule.lastOkMs + this.leaseIntervals() * this.intervalMs : 0;
+    const leaseMs = this.schedule.lastOkMs + this.leaseIntervals() * this.intervalMs;
+    const deadlineMs = granted ? Math.max(0, Math.min(leaseMs, this.quorumMs())) : 0;
     const changed = deadlineMs !== this.deadlineMs;
     this.deadlineMs = deadlineMs;
     if (changed && deadlineMs === 0) this.herald.push({ kind: "lease", deadlineMs });

@@ -2,6 +2,7 @@
 
 import type { FarmEventInit } from "../core/events.ts";
 import type { AnswerCode, Order } from "../wire/heartbeat.ts";
+import type { QuorumRule } from "./quorum.ts";
 
 /** How a node starts. All times are milliseconds of one monotonic clock. */
 export interface MembershipOptions {
@@ -14,6 +15,8 @@ export interface MembershipOptions {
   /** Start drained: take part, but take no new flows. */
   readonly draining?: boolean;
   readonly servicesDigest: number;
+  /** Without it a node takes its share whoever is missing. */
+  readonly quorum?: QuorumRule;
   readonly nowMs: number;
 }
 

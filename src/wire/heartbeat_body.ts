@@ -20,6 +20,8 @@ export interface HeardMember {
    * older than this incarnation, so it had better choose a greater one.
    */
   readonly status: "heard" | "suspect" | "remembered";
+  /** Last 32 bits of the sequence number of the last heartbeat that the sender took in from it. */
+  readonly echo: number;
 }
 
 /** Buckets of a table that the sender does not claim, but whose open connections it keeps. */
@@ -130,6 +132,7 @@ export function writeBody(body: HeartbeatBody, out: Uint8Array, at: number): num
     writer.uint(6, member.incarnation, UINT48_MAX);
     writer.uint(4, member.settingsVersion, UINT32_MAX);
     writer.choice(STATUSES, member.status);
+    writer.uint(4, member.echo, UINT32_MAX);
   });
   writer.list(body.retained, TABLES_MAX, ({ table, bitmap }) => {
     writer.uint(1, table, SERVICES_MAX);
@@ -168,6 +171,7 @@ export function readBody(bytes: Uint8Array, at: number, end: number): HeartbeatB
     incarnation: reader.uint(6),
     settingsVersion: reader.uint(4),
     status: reader.choice(STATUSES),
+    echo: reader.uint(4),
   }));
   const retained = reader.list(TABLES_MAX, (): Retained => ({
     table: reader.uint(1, SERVICES_MAX),

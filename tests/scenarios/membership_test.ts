@@ -5,14 +5,15 @@
 
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
-import { type SimulatedNode, World } from "../simulation/world.ts";
+import type { QuorumRule } from "../../src/membership/quorum.ts";
+import { BUCKETS_WATCHED, type SimulatedNode, World } from "../simulation/world.ts";
 
 const UPDATE = Deno.env.get("VIPFARM_UPDATE_TRANSCRIPTS") !== undefined;
 
 /** Tells the story and compares it with its transcript. */
-function story(name: string, title: string, tell: (world: World) => void): void {
+function story(name: string, title: string, tell: (world: World) => void, quorum?: QuorumRule): void {
   Deno.test(`${name}: ${title}`, () => {
-    const world = new World({ seed: 1 });
+    const world = new World({ seed: 1, quorum });
     Object.assign(world.weather, { delayMsMin: 0.2, delayMsMax: 0.2 });
     tell(world);
     const url = new URL(`./membership/${name}.txt`, import.meta.url);
@@ -39,6 +40,32 @@ function shares(world: World): void {
     `${node.name} ${world.claimants().filter((names) => names.includes(node.name)).length}`
   );
   world.note("", `buckets claimed: ${counts.join(", ")}`);
+}
+
+/** Clients send requests, 10 in each millisecond, until the returned function tells what became of them. */
+function traffic(world: World): () => void {
+  const answers = new Map<number, number>();
+  let over = false;
+  const send = () => {
+    if (over) return;
+    for (let i = 0; i < 10; i++) {
+      const bucket = world.random.integer(0, BUCKETS_WATCHED - 1);
+      const count = world.nodes.filter((node) => world.claims(node, bucket)).length;
+      answers.set(count, (answers.get(count) ?? 0) + 1);
+    }
+    world.agenda.at(world.nowMs + 1, send);
+  };
+  send();
+  return () => {
+    over = true;
+    const count = (nodes: number) => answers.get(nodes) ?? 0;
+    const total = [...answers.values()].reduce((a, b) => a + b);
+    const more = total - count(0) - count(1);
+    world.note(
+      "",
+      `${total} requests: by one node ${count(1)}, by none ${count(0)}, by more than one ${more}`,
+    );
+  };
 }
 
 function states(world: World, node: SimulatedNode): void {
@@ -246,4 +273,101 @@ story(
     shares(world);
     states(world, world.node("n1"));
   },
+);
+
+story(
+  "join_under_traffic",
+  "Two nodes join at once while clients send requests: the shares move without two answers to one request.",
+  (world) => {
+    farm(world, "n1", "n2");
+    const tell = traffic(world);
+    world.start(world.addNode("n3"));
+    world.start(world.addNode("n4"));
+    world.run(1000);
+    shares(world);
+    tell();
+  },
+);
+
+story(
+  "drains_at_once",
+  "Under requests two of four nodes are drained in the same moment, a third gets another weight meanwhile.",
+  (world) => {
+    const [n1, n2, n3] = farm(world, "n1", "n2", "n3", "n4");
+    shares(world);
+    const tell = traffic(world);
+    world.settings(n1, [1, 100], true);
+    world.settings(n2, [1, 100], true);
+    world.run(0.1);
+    world.settings(n3, [1, 300], false);
+    world.run(500);
+    shares(world);
+    states(world, world.node("n4"));
+    tell();
+  },
+);
+
+story(
+  "unheard_recording",
+  "The last heartbeat of a dead node never came to n1; an attacker brings it later, and it revives nobody.",
+  (world) => {
+    const [n1, n2] = farm(world, "n1", "n2", "n3");
+    world.note("", "what n2 sends does not reach n1 any more, and soon n2 dies");
+    world.cut(n2, n1);
+    world.run(150);
+    const recorded = n2.lastSent!;
+    world.crash(n2);
+    world.run(1000);
+    world.heal();
+    shares(world);
+    world.note("", "n1 hears the recording");
+    world.inject(n1, recorded);
+    states(world, n1);
+    shares(world);
+  },
+);
+
+const THREE = ["n1", "n2", "n3"];
+
+/** n1 alone on one side of a full cut, and the others on the other side. */
+function cutOff(world: World, [n1, ...others]: SimulatedNode[]): void {
+  world.note("", `cut: n1 | ${others.map(({ name }) => name).join(" ")}`);
+  for (const other of others) {
+    world.cut(n1, other);
+    world.cut(other, n1);
+  }
+}
+
+story(
+  "quorum_majority",
+  "With `quorum: majority`, a full cut: the side of one stops before the side of two takes over.",
+  (world) => {
+    const nodes = farm(world, "n1", "n2", "n3");
+    cutOff(world, nodes);
+    world.run(450);
+    shares(world);
+    states(world, nodes[0]);
+    world.run(1000);
+    shares(world);
+    states(world, nodes[0]);
+    world.note("", "the cut ends");
+    world.heal();
+    world.run(1000);
+    shares(world);
+  },
+  { kind: "majority", expected: THREE },
+);
+
+story(
+  "quorum_witness",
+  "With a witness that only n1 reaches, a full cut of two nodes: n1 goes on, n2 stops.",
+  (world) => {
+    world.seeWitness.add("n1");
+    const nodes = farm(world, "n1", "n2");
+    cutOff(world, nodes);
+    world.run(1000);
+    shares(world);
+    states(world, nodes[1]);
+  },
+  { kind: "witness", address: "192.0.2.1", expected: ["n1", "n2"] },
 );

@@ -9,6 +9,7 @@
 
 import { claimsBucket } from "../../src/membership/claims.ts";
 import { Membership } from "../../src/membership/membership.ts";
+import type { QuorumRule } from "../../src/membership/quorum.ts";
 import type { Effect, MembershipOptions } from "../../src/membership/types.ts";
 import type { Heartbeat } from "../../src/wire/heartbeat.ts";
 import { Agenda, FAIR_WEATHER, Random, type Weather } from "./network.ts";
@@ -70,6 +71,8 @@ export interface WorldOptions {
   readonly seed: number;
   readonly intervalMs?: number;
   readonly make?: MakeMembership;
+  /** Every node asks for it. Then no bucket may have two owners at all, in contact or not. */
+  readonly quorum?: QuorumRule;
   /** Largest lateness of a wake-up. */
   readonly wakeLateMsMax?: number;
 }
@@ -90,11 +93,14 @@ export class World {
   weather: Weather = { ...FAIR_WEATHER };
   /** "a>b": what a sends does not reach b. */
   readonly cuts = new Set<string>();
+  /** Names of the nodes that the witness of the quorum answers. */
+  readonly seeWitness = new Set<string>();
   steps = 0;
   /** Longest time that a watched bucket had no claimant, since {@link watchGaps}. */
   longestGapMs = 0;
   readonly #lines: string[] = [];
   readonly #make: MakeMembership;
+  readonly #quorum: QuorumRule | undefined;
   readonly #wakeLateMsMax: number;
   readonly #scores = new Map<string, number[]>();
   readonly #unclaimedFromMs: (number | undefined)[] = new Array(BUCKETS_WATCHED).fill(undefined);
@@ -104,6 +110,7 @@ export class World {
     this.random = new Random(options.seed);
     this.intervalMs = options.intervalMs ?? 100;
     this.#make = options.make ?? ((membershipOptions) => new Membership(membershipOptions));
+    this.#quorum = options.quorum;
     this.#wakeLateMsMax = options.wakeLateMsMax ?? 0;
   }
 
@@ -148,6 +155,7 @@ export class World {
       weights: node.weights,
       draining: node.draining,
       servicesDigest: 1,
+      quorum: this.#quorum,
       nowMs: node.localMs(this.nowMs),
     });
     this.#run(node);
@@ -273,7 +281,7 @@ export class World {
       if (both === 0) continue;
       for (let j = 0; j < i; j++) {
         const b = this.nodes[j];
-        if ((this.claimedNow(b) & claimed) !== 0 && this.#inContact(a, b)) {
+        if ((this.claimedNow(b) & claimed) !== 0 && (this.#quorum !== undefined || this.#inContact(a, b))) {
           this.fail(`${b.name} and ${a.name} claim one bucket`);
         }
       }
@@ -333,6 +341,7 @@ export class World {
         node.lastSent = message;
         if (!node.sendsFail) this.#transmit(node, message);
         membership.sent(!node.sendsFail, startedMs);
+        if (this.seeWitness.has(node.name)) membership.witnessAnswered(startedMs, startedMs);
         break;
       }
       case "event":

@@ -93,6 +93,7 @@ class Peer {
       incarnation: bench.last.incarnation,
       settingsVersion: bench.last.settingsVersion,
       status: "heard" as const,
+      echo: bench.last.sequence,
     }];
     return {
       sender: this.name,
@@ -163,7 +164,7 @@ Deno.test("new settings of a member are adopted and acknowledged at once, claims
   const kinds = bench.kinds(effects);
   assert.ok(kinds.indexOf("claims") >= 0 && kinds.indexOf("claims") < kinds.indexOf("send"));
   assert.deepEqual(bench.last.heard, [
-    { name: "n2", incarnation: 500, settingsVersion: 3, status: "heard" },
+    { name: "n2", incarnation: 500, settingsVersion: 3, status: "heard", echo: n2.sequence },
   ]);
 });
 
@@ -263,7 +264,9 @@ Deno.test("heartbeats that cannot be sent end the lease, and then the membership
 
 Deno.test("a member that remembers a later incarnation is exceeded", () => {
   const { bench, n2 } = pair();
-  bench.hear(n2, { heard: [{ name: "n1", incarnation: 5000, settingsVersion: 0, status: "remembered" }] });
+  bench.hear(n2, {
+    heard: [{ name: "n1", incarnation: 5000, settingsVersion: 0, status: "remembered", echo: 0 }],
+  });
   assert.equal(bench.last.incarnation, 5001);
 });
 
@@ -272,7 +275,7 @@ Deno.test("a sender refused for its old incarnation is told which one to exceed"
   bench.act(() => bench.node.staleHeard({ name: "n2", incarnation: 900 }, bench.nowMs));
   bench.pass(100);
   assert.deepEqual(bench.last.heard, [
-    { name: "n2", incarnation: 900, settingsVersion: 0, status: "remembered" },
+    { name: "n2", incarnation: 900, settingsVersion: 0, status: "remembered", echo: 0 },
   ]);
   bench.pass(600);
   assert.deepEqual(bench.last.heard, [], "for a while only");
@@ -299,7 +302,7 @@ Deno.test("a joining node waits for a member that does not hear it, and names it
 Deno.test("a joining node waits while a member hears somebody that it does not hear", () => {
   const bench = new Bench(), n2 = new Peer("n2");
   bench.hear(n2);
-  const n3 = { name: "n3", incarnation: 1, settingsVersion: 2, status: "heard" as const };
+  const n3 = { name: "n3", incarnation: 1, settingsVersion: 2, status: "heard" as const, echo: 0 };
   for (let i = 0; i < 10; i++) {
     bench.pass(100);
     bench.hear(n2, { heard: [...n2.heartbeat(bench, {}).heard, n3] });

@@ -36,7 +36,7 @@ const SMALL: Heartbeat = {
   wallClockMs: 1_800_000_000_700,
   vipFramesSeen: 5_000_000_000,
   holdMs: 0,
-  heard: [{ name: "n2", incarnation: 1_800_000_000_001, settingsVersion: 3, status: "suspect" }],
+  heard: [{ name: "n2", incarnation: 1_800_000_000_001, settingsVersion: 3, status: "suspect", echo: 77 }],
   retained: [],
   orders: [],
   answers: [],
@@ -70,6 +70,7 @@ const heartbeat: fc.Arbitrary<Heartbeat> = record({
       incarnation: uint48,
       settingsVersion: uint32,
       status: fc.constantFrom("heard", "suspect", "remembered"),
+      echo: uint32,
     }),
     { maxLength: MEMBERS_MAX },
   ),
@@ -128,7 +129,7 @@ Deno.test("the bytes of a heartbeat are these", () => {
       (5_000_000_000).toString(16).padStart(12, "0"), // frames seen
       "0000", // hold
       "0200010064", // weights
-      "01" + "026e32" + (1_800_000_000_001).toString(16).padStart(12, "0") + "00000003" + "01", // heard
+      "01" + "026e32" + (1_800_000_000_001).toString(16).padStart(12, "0") + "00000003" + "01" + "0000004d", // heard
       "00", // retained
       "00", // orders
       "00", // answers
@@ -143,7 +144,7 @@ Deno.test("all lists at their bounds fit into one heartbeat", () => {
     ...SMALL,
     sender: longest,
     weights: fill(SERVICES_MAX + 1, 1000),
-    heard: fill(MEMBERS_MAX, { name: longest, incarnation: 1, settingsVersion: 1, status: "heard" }),
+    heard: fill(MEMBERS_MAX, { name: longest, incarnation: 1, settingsVersion: 1, status: "heard", echo: 1 }),
     retained: fill(SERVICES_MAX + 1, { table: 1, bitmap: new Uint8Array(RETAINED_BITMAP_BYTES).fill(255) }),
     orders: fill(ORDERS_MAX, {
       id: "0123456789abcdef",

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import {
+  quorumDeadlineMs,
+  quorumProblem,
+  type QuorumRule,
+  type Votes,
+} from "../../../src/membership/quorum.ts";
+
+function votes(self: string, echoed: Record<string, number>, witnessMs?: number): Votes {
+  return { self, echoedMs: (name) => echoed[name], witnessMs, leaseMs: 400 };
+}
+
+const majority = (...expected: string[]): QuorumRule => ({ kind: "majority", expected });
+const witness = (...expected: string[]): QuorumRule => ({ kind: "witness", address: "192.0.2.1", expected });
+
+Deno.test("without a rule a node may always claim", () => {
+  assert.equal(quorumDeadlineMs(undefined, votes("n1", {})), Infinity);
+});
+
+Deno.test("majority: the vote that is just needed decides, and holds for the lease", () => {
+  const five = majority("n1", "n2", "n3", "n4", "n5");
+  assert.equal(quorumDeadlineMs(five, votes("n1", { n2: 1000, n3: 900, n4: 100 })), 1300);
+  assert.equal(quorumDeadlineMs(five, votes("n1", { n2: 1000 })), -Infinity);
+  assert.equal(quorumDeadlineMs(majority("n1", "n2"), votes("n1", { n2: 1000 })), 1400, "both of two");
+  assert.equal(quorumDeadlineMs(majority("n1"), votes("n1", {})), Infinity, "the only one");
+});
+
+Deno.test("majority: who is not expected counts for nobody, itself included", () => {
+  const three = majority("n1", "n2", "n3");
+  assert.equal(quorumDeadlineMs(three, votes("n1", { guest: 1000 })), -Infinity);
+  assert.equal(quorumDeadlineMs(three, votes("guest", { n1: 1000, n2: 900 })), 1300, "a guest needs two");
+  assert.equal(quorumDeadlineMs(three, votes("guest", { n1: 1000 })), -Infinity);
+});
+
+Deno.test("witness: needed only while an expected node is missing", () => {
+  const two = witness("n1", "n2");
+  assert.equal(quorumDeadlineMs(two, votes("n1", { n2: 1000 })), 1400);
+  assert.equal(quorumDeadlineMs(two, votes("n1", {}, 700)), 1100);
+  assert.equal(quorumDeadlineMs(two, votes("n1", {})), -Infinity);
+  assert.equal(
+    quorumDeadlineMs(witness(), votes("n1", { n2: 1000 }, 700)),
+    1100,
+    "nobody is expected: always",
+  );
+});
+
+Deno.test("two sides of a cut never have a majority at once, whatever they have heard before", () => {
+  const names = ["n1", "n2", "n3", "n4", "n5"];
+  const echoes = fc.dictionary(fc.constantFrom(...names), fc.nat(2_000));
+  fc.assert(fc.property(fc.subarray(names), fc.constantFrom(...names), echoes, (side, self, echoed) => {
+    const expected = majority(...names);
+    const here = names.filter((name) => side.includes(name) === side.includes(self));
+    const heardHere = Object.fromEntries(Object.entries(echoed).filter(([name]) => here.includes(name)));
+    const quorate = quorumDeadlineMs(expected, votes(self, heardHere)) > -Infinity;
+    assert.ok(!quorate || 2 * here.length > names.length);
+  }));
+});
+
+Deno.test("what is missing is said in numbers", () => {
+  assert.equal(
+    quorumProblem(majority("n1", "n2", "n3"), votes("n1", { n2: 100 }), 1000),
+    "has no quorum: 1 of 3 expected nodes are in contact, this one included, and 2 are needed",
+  );
+  assert.match(
+    quorumProblem(witness(), votes("n1", {}), 0),
+    /^has no quorum: the witness 192.0.2.1 does not answer$/,
+  );
+});
