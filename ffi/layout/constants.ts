@@ -29,6 +29,7 @@ export const MSG_NOSIGNAL = 0x4000;
 
 // netinet/in.h
 export const IPPROTO_IP = 0;
+export const IPPROTO_ICMP = 1;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_IPV6 = 41;
 export const IPPROTO_ICMPV6 = 58;
