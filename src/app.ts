@@ -1,8 +1,8 @@
 /**
- * The daemon, put together: the control thread sets the host up, starts the packet and membership threads, serves the
- * admin endpoint and, at the end, takes everything back.
+ * The worker, put together: the control thread starts the packet and membership threads, serves the admin endpoint and,
+ * at the end, leaves the farm. What must outlive it is its supervisor's.
  *
- *   lock, leftovers -> TUN, sysctls, addresses -> packet threads -> membership thread -> admin endpoint
+ *   supervisor: host -> packet threads -> membership thread -> admin endpoint
  *
  * No packet and no heartbeat passes through here.
  */
@@ -19,28 +19,24 @@ import { readSecret } from "./config/secret.ts";
 import { Connections } from "./control/connections.ts";
 import { Farm } from "./control/farm.ts";
 import { planNetworks } from "./control/heartbeat_networks.ts";
-import { logEvent, startLog } from "./control/log.ts";
+import { identityOf, planGoodbye, planHost } from "./control/host_plan.ts";
 import { Orders } from "./control/orders.ts";
+import { PacketThread } from "./control/packet_thread.ts";
 import { planServices, planVips } from "./control/plan.ts";
 import { OptionalPrefilter } from "./control/prefilter.ts";
 import { needsRestart } from "./control/reload.ts";
 import { Settings } from "./control/settings.ts";
+import { type SupervisorLink } from "./control/supervisor_link.ts";
 import { Thread } from "./control/thread.ts";
-import { EXIT } from "./core/errors.ts";
+import { EXIT, VipfarmError } from "./core/errors.ts";
 import { type FarmEventInit } from "./core/events.ts";
 import { deriveKeys } from "./core/keys.ts";
-import { type DataplanePlan } from "./dataplane/plan.ts";
-import { SharedClaims, SharedCounters } from "./dataplane/shared.ts";
-import { RuntimeLock } from "./host/lock.ts";
-import { type HostSetUp, setUpHost } from "./host/set_up.ts";
-import { HostChanges, undoLeftovers } from "./host/undo.ts";
-import {
-  type FromDataplane,
-  type FromMembership,
-  type HeartbeatNetwork,
-  type ToDataplane,
-  type ToMembership,
-} from "./thread_messages.ts";
+import { SharedClaims } from "./dataplane/shared.ts";
+import { type MemberView } from "./membership/types.ts";
+import { logEvent, startLog } from "./supervisor/log.ts";
+import { type HostTun, MESSAGES_FORM, type Snapshot } from "./supervisor/messages.ts";
+import { type FromMembership, type HeartbeatNetwork, type ToMembership } from "./thread_messages.ts";
+import { VERSION } from "./version.ts";
 
 /** How the daemon is started. */
 export interface DaemonOptions {
@@ -50,10 +46,11 @@ export interface DaemonOptions {
   reread(): Promise<FarmConfig | undefined>;
   node: string;
   runtimeDir: string;
+  supervisor: SupervisorLink;
+  /** Go on in the place of another process of this node, which runs beside. */
+  takeOver: boolean;
 }
 
-/** Frames that may wait for a packet thread while it is not running: a busy NIC's burst of several milliseconds. */
-const RING_FRAMES = 512;
 /** Requests under way at a stop may end within this time: new ones go to other nodes already. */
 const STOP_LINGER_MS = 250;
 /** How often a stopping daemon looks whether requests under way have ended. */
@@ -62,12 +59,12 @@ const ENDED_LOOK_MS = 10;
 const CONNECTIONS_INTERVAL_MS = 200;
 /** How often the other nodes are told how many frames this one has seen: the self-test of the LAN compares seconds. */
 const FRAMES_INTERVAL_MS = 1_000;
-/** How often the host's settings are looked at: a network manager may change them at any time. */
-const HOST_INTERVAL_MS = 5_000;
 /** A thread that does not answer for this long at a stop is not waited for. */
 const STOP_STEP_MS_MAX = 2_000;
+/** The cut between two programs lies this far (µs) ahead, so that the packet threads know of it when it comes. */
+const CUT_AHEAD_US = 1_000;
 
-/** Runs the daemon until SIGTERM or SIGINT; returns the exit code. Throws VipfarmError when it cannot start. */
+/** Runs the daemon until its supervisor ends it; returns the exit code. Throws VipfarmError when it cannot start. */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
   await startLog();
   await using resources = new AsyncDisposableStack();
@@ -76,33 +73,28 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   return await daemon.untilStopped();
 }
 
-/** One interface with virtual IPs, and the thread that serves it. */
-interface Dataplane {
-  interface: string;
-  counters: SharedCounters;
-  /** What the kernel has dropped before it was captured; undefined where it has no prefilter. */
-  filtered?: () => number;
-  thread: Thread<ToDataplane, FromDataplane>;
-  ended: PromiseWithResolvers<void>;
-}
-
 class Daemon {
   #config: FarmConfig;
   readonly #node: NodeConfig;
   readonly #events = new EventLog();
   readonly #claims: SharedClaims;
   readonly #prefilter: OptionalPrefilter;
-  readonly #dataplanes: Dataplane[] = [];
+  readonly #dataplanes: PacketThread[] = [];
   readonly #settings: Settings;
   readonly #orders: Orders;
   readonly #failed = Promise.withResolvers<number>();
   readonly #started = Promise.withResolvers<void>();
   readonly #handedOver = Promise.withResolvers<void>();
   readonly #finished = Promise.withResolvers<void>();
+  readonly #restored = Promise.withResolvers<void>();
+  readonly #stop = Promise.withResolvers<void>();
+  readonly #hurry = Promise.withResolvers<void>();
+  readonly #replaced = Promise.withResolvers<number>();
+  #stops = 0;
+  #incarnation = 0;
   #farm!: Farm;
   #connections!: Connections;
   #membership!: Thread<ToMembership, FromMembership>;
-  #changes: HostChanges | undefined;
   #lookTimer: ReturnType<typeof setTimeout> | undefined;
   #retainedGroups = 0;
 
@@ -122,19 +114,25 @@ class Daemon {
   }
 
   async start(): Promise<void> {
-    const { runtimeDir, config } = this.options;
-    const lock = await RuntimeLock.acquire(runtimeDir);
-    this.resources.defer(() => lock.release());
-    this.#undoLeftovers();
+    const { config, supervisor, takeOver } = this.options;
+    supervisor.on("stop", () => this.#askedToStop());
+    supervisor.on("record", ({ event }) => void this.#events.record(event));
     const keys = deriveKeys(await readSecret(config.secretFile), config.farm);
     const vips = planVips(this.#node);
     this.#connections = new Connections(vips, planServices(config.services, vips), keys.flowKey);
     this.resources.defer(() => this.#connections.close());
-
-    const names = [...new Set(this.#node.virtualIps.map((vip) => vip.interface))];
-    const tuns = names.map((name) => ({ name, tun: this.resources.use(TunDevice.open("vipfarm%d")) }));
-    for (const { name, tun } of tuns) this.#setUpHost(name, tun);
-    await Promise.all(tuns.map(({ name, tun }) => this.#startDataplane(name, tun, keys.flowKey)));
+    const networks = this.#heartbeatNetworks();
+    supervisor.tell({
+      say: "hello",
+      form: MESSAGES_FORM,
+      version: VERSION,
+      plan: planHost(this.#node),
+      goodbye: planGoodbye(config, this.#node.name, keys, networks),
+    });
+    const { tuns, incarnationMin } = await supervisor.once("go");
+    this.#incarnation = Math.max(Math.floor(realtimeMs()), incarnationMin);
+    if (takeOver) this.#claims.setWindow("none");
+    await Promise.all(tuns.map((tun) => this.#startDataplane(tun, keys.flowKey)));
     this.#farm = new Farm({
       config,
       node: this.#node,
@@ -145,13 +143,20 @@ class Daemon {
       order: (node, verb, value) => this.#orders.give(node, verb, value),
       now32: boottimeMs32,
     });
-    await this.#startMembership(keys);
+    await this.#startMembership(keys, networks);
+    if (takeOver) await this.#takeOver();
+    supervisor.on("reload", () => void this.#reload());
+    supervisor.on("freeze", () => this.#membership.send({ kind: "freeze" }));
+    supervisor.on("thaw", () => this.#membership.send({ kind: "thaw" }));
+    supervisor.on("finish", () => void this.#finish());
     const frames = setInterval(
       () => this.#membership.send({ kind: "vipFrames", count: this.#farm.vipFramesSeen() }),
       FRAMES_INTERVAL_MS,
     );
     this.resources.defer(() => clearInterval(frames));
     await this.#serveAdmin();
+    supervisor.tell({ say: "ready" });
+    if (takeOver) return;
     this.#record({
       severity: "info",
       kind: "node.started",
@@ -162,25 +167,68 @@ class Daemon {
     });
   }
 
-  /** Waits for a signal or a failure, and leaves the farm in order. Returns the exit code. */
+  /** Waits until the supervisor ends this, or a failure does, and leaves the farm in order. Returns the exit code. */
   async untilStopped(): Promise<number> {
-    const signals = ["SIGTERM", "SIGINT"] as const;
-    const reload = () => void this.#reload();
-    Deno.addSignalListener("SIGHUP", reload);
-    let stop = Promise.withResolvers<void>();
-    const onSignal = () => stop.resolve();
-    for (const signal of signals) Deno.addSignalListener(signal, onSignal);
-    const failed = this.#failed.promise;
-    try {
-      const failure = await Promise.race([stop.promise, failed]);
-      if (failure !== undefined) return failure;
-      stop = Promise.withResolvers();
-      await this.#leave(stop.promise);
-      return EXIT.done;
-    } finally {
-      for (const signal of signals) Deno.removeSignalListener(signal, onSignal);
-      Deno.removeSignalListener("SIGHUP", reload);
+    const end = await Promise.race([this.#stop.promise, this.#failed.promise, this.#replaced.promise]);
+    if (end !== undefined) return end;
+    await this.#leave(this.#hurry.promise);
+    return EXIT.done;
+  }
+
+  #askedToStop(): void {
+    if (++this.#stops > 1) this.#hurry.resolve();
+    this.#stop.resolve();
+  }
+
+  /** Goes on where another process of this node stops: see supervisor/replacement.ts for the steps. */
+  async #takeOver(): Promise<void> {
+    const { config, node, supervisor } = this.options;
+    supervisor.tell({ say: "prepared" });
+    const { snapshot } = await supervisor.once("takeOver");
+    if (snapshot.identity !== identityOf(config, node)) {
+      throw new VipfarmError({
+        operation: "take over from the running program",
+        problem: "the configuration differs from the running one in more than weights",
+        remedy: "Restart vipfarm to use it.",
+      });
     }
+    this.#settings.restore(snapshot);
+    const { membership, senders } = snapshot;
+    this.#tellIncarnation(membership.own.incarnation);
+    this.#membership.start({ kind: "restore", membership, senders, held: this.#connections.look() });
+    await this.#restored.promise;
+    this.#claims.setWindow("later");
+    await this.#packetsDecided();
+    supervisor.tell({ say: "tookOver" });
+    const { cutUs } = await supervisor.once("decideFrom");
+    this.#claims.setWindow("afterCut", cutUs);
+    for (const { thread } of this.#dataplanes) thread.wake.signal();
+    await supervisor.once("begin");
+    this.#membership.start({
+      kind: "begin",
+      weights: this.#settings.weights(),
+      draining: this.#settings.draining,
+    });
+    await supervisor.once("serve");
+  }
+
+  /** Another process goes on: decides the frames that are this one's, and ends without a word to the others. */
+  async #finish(): Promise<void> {
+    const { supervisor } = this.options;
+    const cutUs = realtimeMs() * 1e3 + CUT_AHEAD_US;
+    this.#claims.setWindow("upToCut", cutUs);
+    for (const { thread } of this.#dataplanes) thread.wake.signal();
+    supervisor.tell({ say: "cut", cutUs });
+    await within(Promise.all(this.#dataplanes.map(({ ended }) => ended.promise)), STOP_STEP_MS_MAX);
+    supervisor.tell({ say: "stopped" });
+    this.#membership.send({ kind: "end" });
+    await within(this.#finished.promise, STOP_STEP_MS_MAX);
+    this.#replaced.resolve(EXIT.done);
+  }
+
+  #tellIncarnation(incarnation: number): void {
+    this.#incarnation = incarnation;
+    this.options.supervisor.tell({ say: "incarnation", incarnation });
   }
 
   /** Takes up the file as it is now: all of it, or nothing. */
@@ -209,6 +257,7 @@ class Daemon {
     await within(Promise.race([hurry, this.#connectionsEnded(boottimeMs() + lingerMs)]), lingerMs);
     this.#membership.send({ kind: "goodbye" });
     await within(this.#finished.promise, STOP_STEP_MS_MAX);
+    this.options.supervisor.tell({ say: "goodbye" });
     this.#stopDataplanes();
     await within(Promise.all(this.#dataplanes.map(({ ended }) => ended.promise)), STOP_STEP_MS_MAX);
     const open = this.#connections.count;
@@ -244,144 +293,30 @@ class Daemon {
     }
   }
 
-  #undoLeftovers(): void {
-    const { undone, left, dropped } = undoLeftovers(this.options.runtimeDir);
-    if (undone.length > 0) {
-      const settings = undone.length === 1 ? "1 setting" : `${undone.length} settings`;
-      this.#record({
-        severity: "warning",
-        kind: "host.leftovers_undone",
-        message: `The last run did not end cleanly: ${settings} of this host had to be put back.`,
-      });
-    }
-    this.#reportLeft(left);
-    if (dropped !== undefined) {
-      this.#record({
-        severity: "info",
-        kind: "host.journal_dropped",
-        message: `Old undo journal: ${dropped}.`,
-      });
-    }
-  }
-
-  /** Settings of the interface first, then the virtual IPs on the TUN device; and somebody to look after them. */
-  #setUpHost(interfaceName: string, tun: TunDevice): void {
-    this.#changes ??= new HostChanges(this.options.runtimeDir);
-    const host = setUpHost({
-      tun,
-      interfaces: [interfaceName],
-      virtualIps: this.#node.virtualIps.filter((vip) => vip.interface === interfaceName)
-        .map(({ address }) => address),
-      runtimeDir: this.options.runtimeDir,
-      changes: this.#changes,
-    });
-    this.resources.defer(() => this.#reportLeft(host.undo().left));
-    const { index } = interfaceByName(interfaceName);
-    const timer = setInterval(() => {
-      if (this.#isThere(interfaceName, index)) this.#renewHost(host, interfaceName);
-    }, HOST_INTERVAL_MS);
-    this.resources.defer(() => clearInterval(timer));
-  }
-
-  /**
-   * Whether the interface is still the one that was set up. The sockets of one that was removed stay deaf, even when
-   * another gets its name: the daemon ends then, and whoever supervises it starts it anew.
-   */
-  #isThere(interfaceName: string, index: number): boolean {
-    let problem: string;
-    try {
-      if (interfaceByName(interfaceName).index === index) return true;
-      problem = `interface ${interfaceName} was replaced by another of that name`;
-    } catch (error) {
-      problem = `interface ${interfaceName} is gone: ${error instanceof Error ? error.message : error}`;
-    }
-    if (!this.#claims.stopRequested) this.#fail(new Error(problem));
-    return false;
-  }
-
-  #renewHost(host: HostSetUp, interfaceName: string): void {
-    try {
-      for (const { path, former, value } of host.renew()) {
-        this.#record({
-          severity: "warning",
-          kind: "host.setting_mended",
-          message: `Somebody set ${path} to ${former}; it is ${value} again.`,
-        });
-      }
-    } catch (error) {
-      const problem = error instanceof Error ? error.message : String(error);
-      this.#record({
-        severity: "error",
-        kind: "host.setting_wrong",
-        message: `The settings of ${interfaceName} cannot be mended: ${problem}.`,
-      });
-    }
-  }
-
-  #reportLeft(left: ReadonlyArray<{ path: string; why: string }>): void {
-    for (const { path, why } of left) {
-      this.#record({
-        severity: "warning",
-        kind: "host.setting_left",
-        message: `${path} stays as it is: ${why}.`,
-      });
-    }
-  }
-
-  async #startDataplane(interfaceName: string, tun: TunDevice, flowKey: Uint8Array): Promise<void> {
-    const { index, mac } = interfaceByName(interfaceName);
-    const counters = SharedCounters.create();
-    const ready = Promise.withResolvers<void>();
-    const ended = Promise.withResolvers<void>();
-    const thread = this.resources.adopt(
-      new Thread<ToDataplane, FromDataplane>(
-        new URL("./dataplane.worker.ts", import.meta.url),
-        `packet (${interfaceName})`,
-        (message) => {
-          if (message.kind === "ended") return ended.resolve();
-          if (message.prefilterRefused !== undefined) {
-            dataplane.filtered = undefined;
-            this.#prefilter.refused(message.prefilterRefused);
-          }
-          ready.resolve();
-        },
-        (error) => this.#fail(error, ready),
-      ),
-      (thread) => thread.close(),
-    );
-    const vips = planVips(this.#node, interfaceName);
-    const services = planServices(this.#config.services, vips);
-    const { uncovered } = this.#config;
-    const prefilter = this.#prefilter.load({ vips, services, uncovered, flowKey });
-    const dataplane: Dataplane = {
+  async #startDataplane({ interface: interfaceName, tun }: HostTun, flowKey: Uint8Array): Promise<void> {
+    const dataplane = new PacketThread({
       interface: interfaceName,
-      counters,
-      filtered: prefilter?.dropped,
-      thread,
-      ended,
-    };
-    this.#dataplanes.push(dataplane);
-    const plan: DataplanePlan = {
-      interfaceIndex: index,
-      interfaceMac: mac,
-      tunDescriptor: tun.fd,
-      tunName: tun.name,
-      wakeDescriptor: thread.wake.fd,
-      ringFrames: RING_FRAMES,
-      vips,
-      services,
-      uncovered,
+      node: this.#node,
+      config: this.#config,
+      tun: this.resources.use(TunDevice.open(tun, { shared: true })),
       flowKey,
-      prefilterDescriptor: prefilter?.descriptor,
-      claims: this.#claims.buffer,
-      counters: counters.buffer,
-    };
-    thread.start({ kind: "start", plan });
-    await ready.promise;
+      claims: this.#claims,
+      prefilter: this.#prefilter,
+      onFailure: (error) => this.#fail(error, dataplane.ready),
+    });
+    this.resources.defer(() => dataplane.thread.close());
+    this.#dataplanes.push(dataplane);
+    await dataplane.ready.promise;
   }
 
-  async #startMembership(keys: ReturnType<typeof deriveKeys>): Promise<void> {
+  async #startMembership(
+    keys: ReturnType<typeof deriveKeys>,
+    networks: HeartbeatNetwork[],
+  ): Promise<void> {
     const { heartbeat, services, servicesDigest } = this.#config;
+    const { takeOver } = this.options;
+    // Nobody must be able to hear of an incarnation that the supervisor does not know.
+    if (!takeOver) this.#tellIncarnation(this.#incarnation);
     this.#membership = this.resources.adopt(
       new Thread<ToMembership, FromMembership>(
         new URL("./membership.worker.ts", import.meta.url),
@@ -396,13 +331,13 @@ class Daemon {
       kind: "start",
       plan: {
         name: this.#node.name,
-        incarnation: Math.floor(realtimeMs()),
+        incarnation: this.#incarnation,
         intervalMs: heartbeat.intervalMs,
         weights: this.#settings.weights(),
         draining: this.#settings.draining,
         servicesDigest,
         port: heartbeat.port,
-        networks: this.#heartbeatNetworks(),
+        networks,
         keys,
         wakeDescriptor: this.#membership.wake.fd,
         tables: [
@@ -412,6 +347,8 @@ class Daemon {
           })),
         ],
         claims: this.#claims.buffer,
+        held: takeOver ? [] : this.#connections.look(),
+        standby: takeOver,
         interestDescriptor: this.#prefilter.interestDescriptor,
       },
     });
@@ -433,7 +370,12 @@ class Daemon {
     switch (message.kind) {
       case "ready":
         return this.#started.resolve();
+      case "frozen":
+        return this.options.supervisor.tell({ say: "snapshot", snapshot: this.#snapshot(message) });
+      case "restored":
+        return this.#restored.resolve();
       case "view":
+        this.#noteIncarnation(message.members);
         return this.#farm.update(message.members, message.basis);
       case "event":
         return this.#record(message.event);
@@ -457,6 +399,17 @@ class Daemon {
       case "finished":
         return this.#finished.resolve();
     }
+  }
+
+  #snapshot({ membership, senders }: Extract<FromMembership, { kind: "frozen" }>): Snapshot {
+    const { draining, weight } = this.#settings;
+    return { identity: identityOf(this.#config, this.#node.name), membership, senders, draining, weight };
+  }
+
+  /** It changes when the node doubts itself. */
+  #noteIncarnation(members: readonly MemberView[]): void {
+    const incarnation = members.find(({ self }) => self)?.incarnation ?? this.#incarnation;
+    if (incarnation > this.#incarnation) this.#tellIncarnation(incarnation);
   }
 
   /** Tells the membership thread which buckets the kernel has connections in; again until there are none. */

@@ -21,6 +21,7 @@ import { SipHasher } from "./ownership/siphash.ts";
 import {
   type FromMembership,
   type HeartbeatTotals,
+  type HeldConnections,
   type MembershipPlan,
   type ToMembership,
 } from "./thread_messages.ts";
@@ -54,6 +55,10 @@ class MembershipThread {
   #messagesSeen = 0;
   #messagesSignalled = 0;
   #finished = false;
+  /** Another process of this node is about to go on from here. */
+  #frozen = false;
+  /** Came while frozen. */
+  readonly #kept: ToMembership[] = [];
   #unprepared: readonly string[] = [];
   #refused = Object.fromEntries(REJECT_REASONS.map((reason) => [reason, 0])) as Record<RejectReason, number>;
   #totals = { sent: 0, sendErrors: 0, received: 0 };
@@ -76,8 +81,7 @@ class MembershipThread {
     // Compiled and cached before the first heartbeat, not in the middle of the first change.
     this.#publisher.warmUp(plan.name);
     this.#wake = EventFd.adopt(plan.wakeDescriptor);
-    this.#sockets = openSockets(plan);
-    this.#networks = new NetworkWatch(this.#sockets.map(({ label }) => label), plan.intervalMs);
+    if (!plan.standby) this.#open();
     this.#membership = new Membership({
       name: plan.name,
       incarnation: plan.incarnation,
@@ -87,6 +91,44 @@ class MembershipThread {
       servicesDigest: plan.servicesDigest,
       nowMs: boottimeMs(),
     });
+    this.#retain(plan.held);
+  }
+
+  #open(): void {
+    this.#sockets = openSockets(this.#plan);
+    this.#networks = new NetworkWatch(this.#sockets.map(({ label }) => label), this.#plan.intervalMs);
+    this.#poll = new PollSet([
+      { fd: this.#wake.fd, events: POLLIN },
+      ...this.#sockets.map(({ socket }) => ({ fd: socket.fd, events: POLLIN })),
+    ]);
+  }
+
+  #close(): void {
+    for (const { socket } of this.#sockets) socket.close();
+    this.#sockets = [];
+  }
+
+  /** Connections from before this program was started: announced before anything else is. */
+  #retain(held: readonly HeldConnections[]): void {
+    for (const { table, buckets } of held) this.#publisher.retain(table, buckets);
+    this.#announceRetained(held.map(({ table }) => table));
+    if (this.#retainedGroupCount() > 0) post({ kind: "lost", lossCount: this.#publisher.lossCount });
+  }
+
+  /** Claims and lease as the other process of this node has them; nothing is sent or received yet. */
+  restore({ membership, senders, held }: Extract<ToMembership, { kind: "restore" }>): void {
+    this.#replay.restore(senders);
+    this.#membership.restore(membership);
+    this.#carryOut();
+    this.#retain(held);
+    post({ kind: "restored" });
+  }
+
+  /** The other process has stopped: takes part from here on. */
+  begin({ weights, draining }: Extract<ToMembership, { kind: "begin" }>): Promise<void> {
+    this.#open();
+    this.#membership.setSettings(weights, { draining }, boottimeMs());
+    return this.run();
   }
 
   /** A message of the control thread arrived; `run` carries it out when its signal has been read too. */
@@ -98,26 +140,32 @@ class MembershipThread {
   async run(): Promise<void> {
     setTimerSlackNs(1);
     setRealtimePriority(REALTIME_PRIORITY);
-    const poll = new PollSet([
-      { fd: this.#wake.fd, events: POLLIN },
-      ...this.#sockets.map(({ socket }) => ({ fd: socket.fd, events: POLLIN })),
-    ]);
     post({ kind: "ready" });
     let backlog = false;
     while (!this.#finished) {
+      if (this.#frozen) {
+        await this.#waitForThaw();
+        continue;
+      }
       this.#carryOut();
       const dueMs = this.#membership.nextTickMs();
-      poll.wait(backlog ? 0 : Math.max(0, dueMs - boottimeMs()));
+      this.#poll.wait(backlog ? 0 : Math.max(0, dueMs - boottimeMs()));
       this.#latenessMsMax = Math.max(this.#latenessMsMax, boottimeMs() - dueMs);
       backlog = this.#receive();
       this.#prepareOne();
       await this.#takeMessages();
+      if (this.#frozen) continue;
       this.#membership.tick(boottimeMs(), realtimeMs());
       this.#carryOut();
       this.#reportCounters();
     }
-    for (const { socket } of this.#sockets) socket.close();
+    this.#close();
     post({ kind: "finished" });
+  }
+
+  async #waitForThaw(): Promise<void> {
+    new PollSet([{ fd: this.#wake.fd, events: POLLIN }]).wait(COUNTERS_INTERVAL_MS);
+    await this.#takeMessages();
   }
 
   /** Reads what waits on the sockets, at most a slice of it. True when there may be more. */
@@ -158,7 +206,10 @@ class MembershipThread {
   async #takeMessages(): Promise<void> {
     this.#messagesSignalled += this.#wake.read();
     while (this.#messagesSeen < this.#messagesSignalled) await new Promise((turn) => setTimeout(turn, 0));
-    for (const message of this.#inbox.splice(0)) this.#obey(message);
+    for (const message of this.#inbox.splice(0)) {
+      if (this.#frozen && message.kind !== "thaw" && message.kind !== "end") this.#kept.push(message);
+      else this.#obey(message);
+    }
   }
 
   #obey(message: ToMembership): void {
@@ -173,6 +224,21 @@ class MembershipThread {
         return membership.answerOrder(message.id, message.code, message.text, nowMs);
       case "connections":
         return this.#prune(message.lossCount, message.held);
+      case "vipFrames":
+        return membership.setVipFramesSeen(message.count);
+      case "freeze":
+        this.#carryOut();
+        this.#frozen = true;
+        this.#close();
+        return post({ kind: "frozen", membership: membership.save(), senders: this.#replay.save() });
+      case "thaw":
+        this.#frozen = false;
+        this.#open();
+        this.#inbox.push(...this.#kept.splice(0));
+        return;
+      case "end":
+        this.#finished = true;
+        return;
       case "leave":
         return membership.leave(nowMs);
       case "goodbye":
@@ -224,21 +290,6 @@ class MembershipThread {
         this.#finished = true;
         return;
     }
-      case "vipFrames":
-        return membership.setVipFramesSeen(message.count);
-      case "freeze":
-        this.#carryOut();
-        this.#frozen = true;
-        this.#close();
-        return post({ kind: "frozen", membership: membership.save(), senders: this.#replay.save() });
-      case "thaw":
-        this.#frozen = false;
-        this.#open();
-        this.#inbox.push(...this.#kept.splice(0));
-        return;
-      case "end":
-        this.#finished = true;
-        return;
   }
 
   /** One column a turn: a joiner's is ready when it gets a share, and no turn takes long. */
@@ -359,7 +410,17 @@ function openSockets(plan: MembershipPlan): HeartbeatSocket[] {
 
 let thread: MembershipThread | undefined;
 self.onmessage = ({ data }: MessageEvent<ToMembership>) => {
-  if (data.kind !== "start") return thread?.deliver(data);
-  thread = new MembershipThread(data.plan);
-  thread.run();
+  switch (data.kind) {
+    case "start":
+      thread = new MembershipThread(data.plan);
+      if (data.plan.standby) post({ kind: "ready" });
+      else thread.run();
+      return;
+    case "restore":
+      return thread?.restore(data);
+    case "begin":
+      return void thread?.begin(data);
+    default:
+      return thread?.deliver(data);
+  }
 };

@@ -8,6 +8,8 @@ import { type DataplanePlan } from "./dataplane/plan.ts";
 import { type PublishedTable } from "./dataplane/claims_publisher.ts";
 import { type LanFinding, type LanSample } from "./membership/lan.ts";
 import { type NetworkReport } from "./membership/networks.ts";
+import { type SavedSender } from "./membership/replay.ts";
+import { type SavedMembership } from "./membership/saved.ts";
 import { type ClaimsBasis, type MembershipCounters, type MemberView } from "./membership/types.ts";
 import { type Answer, type Order, type RejectReason } from "./wire/heartbeat.ts";
 
@@ -25,6 +27,12 @@ export interface HeartbeatNetwork {
   targets: Uint8Array[];
 }
 
+/** What the kernel holds of one table: one bit for each bucket. */
+export interface HeldConnections {
+  table: number;
+  buckets: Uint8Array;
+}
+
 /** Everything the membership thread starts from. */
 export interface MembershipPlan {
   name: string;
@@ -39,6 +47,10 @@ export interface MembershipPlan {
   wakeDescriptor: number;
   tables: PublishedTable[];
   claims: SharedArrayBuffer;
+  /** Connections that this kernel has from before this program was started, as buckets. */
+  held: HeldConnections[];
+  /** Prepare only: another process of this node takes part. `restore` and `begin` follow. */
+  standby: boolean;
   /** Descriptor of the prefilter's copy of the claims; undefined where the kernel has no prefilter. */
   interestDescriptor?: number;
 }
@@ -57,7 +69,7 @@ export type ToMembership =
   /** End after `freeze`: another process goes on. */
   | { kind: "end" }
   /** Claim what another process of this node claims. */
-  | { kind: "restore"; membership: SavedMembership; senders: SavedSender[]; held: HeldConnections[] }
+  | { kind: "restore"; membership: SavedMembership; senders: readonly SavedSender[]; held: HeldConnections[] }
   /** After `restore`: the other process has stopped. */
   | { kind: "begin"; weights: number[]; draining: boolean }
   /** Once a second: frames for the virtual IPs that this node has seen since its start. */

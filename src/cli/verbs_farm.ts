@@ -1,9 +1,20 @@
 /** Verbs that act on this host or on a whole farm: run, preflight, demo. Each loads its machinery only when called. */
-import { type Command } from "commander";
+import { type Command, Option } from "commander";
 import { EXIT } from "../core/errors.ts";
 import { MEMBERS_MAX } from "../core/limits.ts";
 import { integerBetween, ownNodeName, withConfig, withNode, withRuntimeDir } from "./arguments.ts";
 import { type Output } from "./output.ts";
+
+/** How the supervisor starts a worker: see supervisor/supervisor.ts. */
+const WORKER_STARTS = ["start", "take-over"];
+
+interface RunOptions {
+  config?: string;
+  node?: string;
+  runtimeDir: string;
+  undo?: true;
+  worker?: string;
+}
 
 /** Adds the verbs to the program. */
 export function registerFarmVerbs(program: Command, output: Output): void {
@@ -12,6 +23,7 @@ export function registerFarmVerbs(program: Command, output: Output): void {
     .option("-c, --config <FILE>", "the farm's configuration (not needed with --undo)");
   withRuntimeDir(withNode(run))
     .option("--undo", "only undo what a daemon that did not end cleanly left behind, and exit")
+    .addOption(new Option("--worker <HOW>", "started by the supervisor").choices(WORKER_STARTS).hideHelp())
     .addHelpText(
       "after",
       `
@@ -24,7 +36,7 @@ Examples:
   vipfarm run --undo`,
     )
     .action(
-      async (options: { config?: string; node?: string; runtimeDir: string; undo?: true }, verb: Command) => {
+      async (options: RunOptions, verb: Command) => {
         if (options.undo) {
           const { undo } = await import("./undo.ts");
           return await undo(options.runtimeDir, output);
@@ -33,18 +45,24 @@ Examples:
           verb.error("error: required option '-c, --config <FILE>' not specified");
         }
         const node = ownNodeName(options.node);
-        const { readFarm } = await import("./read_farm.ts");
-        const file = options.config;
-        const reread = () => readFarm(file, node, output, "error");
-        const config = await reread();
-        if (!config) {
-          Deno.exitCode = EXIT.no;
+        const { config, runtimeDir, worker } = options;
+        if (worker !== undefined) {
+          const { runWorker } = await import("./run_worker.ts");
+          Deno.exitCode = await runWorker({
+            file: config!,
+            node,
+            runtimeDir,
+            takeOver: worker === "take-over",
+          }, output);
           return;
         }
-        const { requireCapabilities } = await import("../host/capabilities.ts");
-        requireCapabilities(await Deno.readTextFile("/proc/self/status"));
-        const { runDaemon } = await import("../app.ts");
-        Deno.exitCode = await runDaemon({ config, reread, node, runtimeDir: options.runtimeDir });
+        const { supervise } = await import("../supervisor/supervisor.ts");
+        const { vipfarmArgv } = await import("../host/program.ts");
+        Deno.exitCode = await supervise({
+          runtimeDir,
+          workerArgv: (how) =>
+            vipfarmArgv("run", "-c", config!, "--node", node, "--runtime-dir", runtimeDir, "--worker", how),
+        });
       },
     );
 

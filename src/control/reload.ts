@@ -6,13 +6,13 @@ import { type FarmConfig } from "../config/load.ts";
  * at once, which goes for weights and `drain_on_stop`.
  */
 export function needsRestart(running: FarmConfig, next: FarmConfig): string[] {
-  const before = parts(running);
-  const after = parts(next);
+  const before = fixedParts(running);
+  const after = fixedParts(next);
   return Object.keys(before).filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]));
 }
 
 /** Everything but weights and `drain_on_stop`, under the names that the file uses. */
-function parts(config: FarmConfig): Record<string, unknown> {
+export function fixedParts(config: FarmConfig): Record<string, unknown> {
   const { virtualIps, services, heartbeat, nodes } = config;
   return {
     farm: config.farm,

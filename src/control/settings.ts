@@ -33,6 +33,12 @@ export class Settings {
     this.announce(this.weights(), this.#draining);
   }
 
+  /** Takes up what orders had set in another process of this node. */
+  restore({ draining, weight }: { readonly draining: boolean; readonly weight?: number }): void {
+    this.#draining = draining;
+    this.#weight = weight;
+  }
+
   get draining(): boolean {
     return this.#draining;
   }

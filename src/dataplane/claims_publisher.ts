@@ -126,6 +126,18 @@ export class ClaimsPublisher {
     return lost;
   }
 
+  /**
+   * This kernel has connections in these buckets (one bit for each), from before this program was started: they are
+   * retained as if they had been lost.
+   */
+  retain(table: number, held: Uint8Array): void {
+    const bytes = this.claims.tables[table];
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      if ((held[bucket >> 3] & (1 << (bucket & 7))) === 0 || (bytes[bucket] & CLAIM) !== 0) continue;
+      this.claims.set(table, bucket, bytes[bucket] | RETAINED);
+    }
+  }
+
   /** Writes only which buckets are contested: members' open connections came or went, claims did not change. */
   publishContested(contested: (table: number) => Uint8Array | undefined): void {
     this.claims.tables.forEach((bytes, table) => {

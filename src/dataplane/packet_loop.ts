@@ -2,7 +2,7 @@
  * The packet thread's loop: ring to pipeline to TUN, until asked to stop. It sweeps the ring until that is empty, then
  * sleeps in poll(2). What the kernel gives and takes goes through here; the decisions are the pipeline's.
  */
-import { boottimeMs32 } from "../../ffi/clock.ts";
+import { boottimeMs32, realtimeMs } from "../../ffi/clock.ts";
 import { EventFd } from "../../ffi/eventfd.ts";
 import {
   FRAME_BYTES_WHOLE_PACKET,
@@ -22,6 +22,7 @@ import { TunDevice } from "../../ffi/tun.ts";
 import { solicitedNodeMac } from "../wire/ethernet.ts";
 import { addressFromBytes } from "../core/address.ts";
 import { captureFilter } from "./capture_filter.ts";
+import { FrameGate } from "./frame_gate.ts";
 import { Pipeline, type PipelinePorts } from "./pipeline.ts";
 import { type DataplanePlan } from "./plan.ts";
 import { EXTRA, SharedClaims, SharedCounters } from "./shared.ts";
@@ -47,13 +48,23 @@ export function runPacketLoop(plan: DataplanePlan, started: (refused?: string) =
   const ring = new RingReader(socket);
   const pipeline = new Pipeline(socket.ring, plan, kernelPorts(socket, ring, tun, diag));
   const poll = new PollSet([{ fd: socket.fd, events: POLLIN }, { fd: wake.fd, events: POLLIN }]);
+  const pollWake = new PollSet([{ fd: wake.fd, events: POLLIN }]);
+  const gate = new FrameGate(claims);
 
   counters.setRunState(1);
   started(refused);
   let statisticsAt = boottimeMs32();
   while (!claims.stopRequested) {
-    const emptied = ring.sweep(FRAMES_PER_SWEEP, pipeline);
+    const passes = gate.passes(realtimeMs() * 1e3);
+    if (passes === "later") {
+      counters.noteSweep();
+      pollWake.wait(SLEEP_MS_MAX);
+      wake.read();
+      continue;
+    }
+    const emptied = ring.sweep(FRAMES_PER_SWEEP, pipeline, passes);
     counters.noteSweep();
+    if (emptied && gate.isOver(realtimeMs() * 1e3)) break;
     const now32 = boottimeMs32();
     if (pipeline.fragments.heldCount > 0) pipeline.fragments.expire(now32);
     counters.slots[EXTRA.fragments_expired] += pipeline.fragments.takeExpired();
@@ -63,7 +74,7 @@ export function runPacketLoop(plan: DataplanePlan, started: (refused?: string) =
     }
     if (!emptied) continue;
     counters.slots[EXTRA.sleeps]++;
-    poll.wait(SLEEP_MS_MAX);
+    poll.wait(claims.window === "upToCut" ? 1 : SLEEP_MS_MAX);
     if (poll.ready(1)) wake.read();
     // An interface that went down reports itself once; frames come again when it is up.
     if (poll.ready(0) && (poll.revents(0) & POLLIN) === 0) socket.takeError();
@@ -82,12 +93,16 @@ class RingReader {
 
   /** When the frame under decision was captured (tpacket_rcv: CLOCK_REALTIME), in µs as a wrapping Int32. */
   captured32(): number {
-    const word = (this.#frame * this.socket.frameStride) >>> 2;
-    return (this.#words[word + (TP2_SEC >> 2)] * 1e6 + this.#words[word + (TP2_NSEC >> 2)] / 1e3) | 0;
+    return this.#capturedUs() | 0;
   }
 
-  /** Decides at most `limit` frames. True when the ring is empty. */
-  sweep(limit: number, pipeline: Pipeline): boolean {
+  #capturedUs(): number {
+    const word = (this.#frame * this.socket.frameStride) >>> 2;
+    return this.#words[word + (TP2_SEC >> 2)] * 1e6 + this.#words[word + (TP2_NSEC >> 2)] / 1e3;
+  }
+
+  /** Decides at most `limit` frames, those of them that `passes` lets through. True when the ring is empty. */
+  sweep(limit: number, pipeline: Pipeline, passes?: (capturedUs: number) => boolean): boolean {
     const { status, frameStride, frameCount, ring } = this.socket;
     const words = this.#words;
     for (let decided = 0; decided < limit; decided++) {
@@ -95,7 +110,9 @@ class RingReader {
       const word = start >>> 2;
       if ((Atomics.load(status, word) & TP_STATUS_USER) === 0) return true;
       const captured = words[word + (TP2_SNAPLEN >> 2)];
-      if (captured < words[word + (TP2_LEN >> 2)]) {
+      if (passes !== undefined && !passes(this.#capturedUs())) {
+        // Another process of this node decides it, and counts it.
+      } else if (captured < words[word + (TP2_LEN >> 2)]) {
         pipeline.countTruncated();
       } else {
         const mac = ring[start + TP2_MAC] | (ring[start + TP2_MAC + 1] << 8);

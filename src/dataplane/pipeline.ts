@@ -151,7 +151,7 @@ export class Pipeline {
       view.sourceOffset,
       view.sourcePort,
     );
-    return held ? this.#accept(offset, VERDICT.accepted_held) : VERDICT.not_held;
+    return held ? this.#acceptHeld(offset, flags) : VERDICT.not_held;
   }
 
   /** An ICMP error belongs to the flow quoted in it, seen from the client: its destination is the client. */
@@ -183,7 +183,7 @@ export class Pipeline {
         view.quotedDestinationOffset,
         view.quotedDestinationPort,
       );
-      return held ? this.#accept(offset, VERDICT.accepted_held) : VERDICT.not_held;
+      return held ? this.#acceptHeld(offset, flags) : VERDICT.not_held;
     }
     return (flags & CLAIM) !== 0 ? this.#accept(offset, VERDICT.accepted) : VERDICT.not_owner;
   }
@@ -278,11 +278,25 @@ export class Pipeline {
   }
 
   /**
+   * A packet of a connection that this kernel has. In a retained bucket it needs no lease: no other kernel has that
+   * connection, whoever may claim the bucket (membership/README.md), and a node that joins has connections to keep.
+   */
+  #acceptHeld(offset: number, flags: number): number {
+    return (flags & RETAINED) !== 0
+      ? this.#inject(offset, VERDICT.accepted_held)
+      : this.#accept(offset, VERDICT.accepted_held);
+  }
+
+  /**
    * The lease is read against the clock for each packet, after the claim: a node that was paused between the two
    * finds its lease over and stays silent.
    */
   #accept(offset: number, verdict: number): number {
     if (!this.#claims.leaseHolds(this.ports.now32())) return VERDICT.no_lease;
+    return this.#inject(offset, verdict);
+  }
+
+  #inject(offset: number, verdict: number): number {
     this.#prepareInjection(offset);
     const packetBytes = this.#view.totalLength; // without Ethernet padding
     const injected = this.ports.injectFromRing(

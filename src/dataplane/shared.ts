@@ -33,18 +33,31 @@ const GAINED_AT = 2;
  * capture and claim can do: longer ago than this is no frame that waited.
  */
 const BACKLOG_US_MAX = 5_000_000;
+/** Word of the control block: which frames are decided, see {@link FrameWindow}. */
+const WINDOW = 3;
+/** Offset in the control block of a double: the moment that the window is about (wall clock, µs). */
+const CUT_OFFSET = 16;
 const CONTROL_BYTES = 64;
 /** CLAIM in each of four neighbouring flags. */
 const CLAIM_OF_FOUR = CLAIM * 0x0101_0101;
+
+/**
+ * Which captured frames the packet threads decide: `all`; while another process of this node decides (a program that is
+ * being replaced): `none`, or `later` (they wait in the ring); and those captured after the cut, or up to the cut.
+ */
+export const FRAME_WINDOWS = ["all", "none", "later", "afterCut", "upToCut"] as const;
+export type FrameWindow = (typeof FRAME_WINDOWS)[number];
 
 /** Claims and lease of one daemon, over memory that its threads share. */
 export class SharedClaims {
   readonly tables: readonly Uint8Array[];
   readonly #control: Int32Array;
+  readonly #cut: Float64Array;
 
   /** `copy` is written along with the tables: the prefilter's view of them (prefilter.ts). */
   constructor(readonly buffer: SharedArrayBuffer, readonly copy?: Uint8Array) {
     this.#control = new Int32Array(buffer, 0, CONTROL_BYTES / 4);
+    this.#cut = new Float64Array(buffer, CUT_OFFSET, 1);
     const count = (buffer.byteLength - CONTROL_BYTES) / BUCKETS;
     this.tables = Array.from(
       { length: count },
@@ -101,6 +114,20 @@ export class SharedClaims {
   isBeforeGain(captured32: number): boolean {
     const waited = (Atomics.load(this.#control, GAINED_AT) - captured32) | 0;
     return waited > 0 && waited < BACKLOG_US_MAX;
+  }
+
+  /** The cut is there before the window is. */
+  setWindow(window: FrameWindow, cutUs = 0): void {
+    this.#cut[0] = cutUs;
+    Atomics.store(this.#control, WINDOW, FRAME_WINDOWS.indexOf(window));
+  }
+
+  get window(): FrameWindow {
+    return FRAME_WINDOWS[Atomics.load(this.#control, WINDOW)];
+  }
+
+  get cutUs(): number {
+    return this.#cut[0];
   }
 
   requestStop(): void {

@@ -1,11 +1,12 @@
 /** One node of the lab: its namespace, its service, and the real daemon as a process of its own. */
 
 import { VipfarmError } from "../core/errors.ts";
+import { vipfarmArgv } from "../host/program.ts";
 import { type ApiAnswer, askDaemon } from "./api.ts";
 import { lines } from "./lines.ts";
 import type { LabNamespace } from "./namespace.ts";
 import type { LabProcess } from "./process.ts";
-import { labProgramArgv, vipfarmArgv } from "./program.ts";
+import { labProgramArgv } from "./program.ts";
 import { SERVICE_READY, type ServiceSettings } from "./service.ts";
 import type { Station } from "./topology.ts";
 import { waitFor } from "./wait.ts";

@@ -8,6 +8,8 @@ import { EXIT, VipfarmError } from "../core/errors.ts";
 import { runClientProgram } from "./client_program.ts";
 import { runService } from "./service.ts";
 
+export { vipfarmArgv } from "../host/program.ts";
+
 /** Hidden verb of the command line by which a compiled executable reaches {@link runLabProgram}. */
 export const LAB_PROGRAM_VERB = "lab-program";
 
@@ -35,19 +37,6 @@ export async function runLabProgram(args: readonly string[]): Promise<number> {
 export function labProgramArgv(name: "service" | "client", ...args: string[]): string[] {
   if (Deno.build.standalone) return [Deno.execPath(), LAB_PROGRAM_VERB, name, ...args];
   return [Deno.execPath(), "run", "-A", "--quiet", fileURLToPath(import.meta.url), name, ...args];
-}
-
-/** The argument vector that starts vipfarm itself with these arguments. */
-export function vipfarmArgv(...args: string[]): string[] {
-  if (Deno.build.standalone) return [Deno.execPath(), ...args];
-  return [
-    Deno.execPath(),
-    "run",
-    "-A",
-    "--quiet",
-    fileURLToPath(new URL("../main.ts", import.meta.url)),
-    ...args,
-  ];
 }
 
 if (import.meta.main) Deno.exit(await runLabProgram(Deno.args));

@@ -13,6 +13,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ["membership"],
   ["dataplane", "health", "application", "host"],
   ["admin"],
+  ["supervisor"],
   ["app"],
   ["lab"],
   ["cli"],

@@ -1,0 +1,80 @@
+/** One interface with virtual IPs, and the thread that serves it. */
+import { interfaceByName } from "../../ffi/interface.ts";
+import { type TunDevice } from "../../ffi/tun.ts";
+import { type FarmConfig, type NodeConfig } from "../config/load.ts";
+import { SharedClaims, SharedCounters } from "../dataplane/shared.ts";
+import { type FromDataplane, type ToDataplane } from "../thread_messages.ts";
+import { planServices, planVips } from "./plan.ts";
+import { type OptionalPrefilter } from "./prefilter.ts";
+import { Thread } from "./thread.ts";
+
+/** Frames that may wait for a packet thread while it is not running: a busy NIC's burst of several milliseconds. */
+const RING_FRAMES = 512;
+
+/** What a packet thread is made of. */
+export interface PacketThreadParts {
+  interface: string;
+  node: NodeConfig;
+  config: FarmConfig;
+  tun: TunDevice;
+  flowKey: Uint8Array;
+  claims: SharedClaims;
+  prefilter: OptionalPrefilter;
+  onFailure(error: Error): void;
+}
+
+export class PacketThread {
+  readonly interface: string;
+  readonly counters: SharedCounters = SharedCounters.create();
+  readonly thread: Thread<ToDataplane, FromDataplane>;
+  /** Frames are captured. */
+  readonly ready: PromiseWithResolvers<void> = Promise.withResolvers<void>();
+  readonly ended: PromiseWithResolvers<void> = Promise.withResolvers<void>();
+  /** What the kernel has dropped before it was captured; undefined where it has no prefilter. */
+  filtered?: () => number;
+
+  /** Starts it; it is to be closed after it has ended. */
+  constructor(parts: PacketThreadParts) {
+    const { tun, config, node, flowKey, claims } = parts;
+    this.interface = parts.interface;
+    this.thread = new Thread<ToDataplane, FromDataplane>(
+      new URL("../dataplane.worker.ts", import.meta.url),
+      `packet (${this.interface})`,
+      (message) => this.#hear(message, parts.prefilter),
+      parts.onFailure,
+    );
+    const { index, mac } = interfaceByName(this.interface);
+    const vips = planVips(node, this.interface);
+    const services = planServices(config.services, vips);
+    const { uncovered } = config;
+    const prefilter = parts.prefilter.load({ vips, services, uncovered, flowKey });
+    this.filtered = prefilter?.dropped;
+    this.thread.start({
+      kind: "start",
+      plan: {
+        interfaceIndex: index,
+        interfaceMac: mac,
+        tunDescriptor: tun.fd,
+        tunName: tun.name,
+        wakeDescriptor: this.thread.wake.fd,
+        ringFrames: RING_FRAMES,
+        vips,
+        services,
+        uncovered,
+        flowKey,
+        prefilterDescriptor: prefilter?.descriptor,
+        claims: claims.buffer,
+        counters: this.counters.buffer,
+      },
+    });
+  }
+
+  #hear(message: FromDataplane, prefilter: OptionalPrefilter): void {
+    if (message.kind === "ended") return this.ended.resolve();
+    if (message.prefilterRefused !== undefined) {
+      this.filtered = undefined;
+      prefilter.refused(message.prefilterRefused);
+    }
+    this.ready.resolve();
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * What the supervisor and the worker process say to each other: JSON, one message a line, over the worker's standard
+ * input and output. Both may be of different versions, since a worker can be replaced and the supervisor not.
+ */
+import { type FarmEventInit } from "../core/events.ts";
+import { type FarmKeys } from "../core/keys.ts";
+import { type SavedMembership } from "../membership/saved.ts";
+import { type SavedSender } from "../membership/replay.ts";
+
+/** Raised when messages change so that an older partner would misunderstand them. */
+export const MESSAGES_FORM = 1;
+
+/** What the host must be like for this node: what outlives a worker. */
+export interface HostPlan {
+  /** One TUN device for each. */
+  readonly interfaces: ReadonlyArray<{ readonly name: string; readonly virtualIps: readonly string[] }>;
+}
+
+/** What it takes to say goodbye for a worker that crashed. */
+export interface GoodbyePlan {
+  readonly node: string;
+  readonly keys: Pick<FarmKeys, "farmTag" | "headerKey" | "heartbeatKey">;
+  readonly intervalMs: number;
+  readonly servicesDigest: number;
+  readonly port: number;
+  readonly networks: ReadonlyArray<{
+    readonly interfaceName: string;
+    readonly interfaceIndex: number;
+    /** The group, or peers: 4 or 16 bytes each. */
+    readonly targets: readonly Uint8Array[];
+  }>;
+}
+
+/** A TUN device that is ready, by the interface that it is for. */
+export interface HostTun {
+  readonly interface: string;
+  readonly tun: string;
+}
+
+/** What one worker hands to the next. */
+export interface Snapshot {
+  /** Of the configuration: tables and buckets mean the same only if it is equal. */
+  readonly identity: string;
+  readonly membership: SavedMembership;
+  readonly senders: readonly SavedSender[];
+  /** Set by orders, in place of the file's. */
+  readonly draining: boolean;
+  readonly weight?: number;
+}
+
+export type ToWorker =
+  /** The host is ready. The next incarnation must not be smaller than this. */
+  | { do: "go"; tuns: readonly HostTun[]; incarnationMin: number }
+  /** Leave the farm and end; the second time: at once. */
+  | { do: "stop" }
+  | { do: "reload" }
+  /** Keep this with the worker's events; it is in the log already. */
+  | { do: "record"; event: FarmEventInit }
+  /** Stop the protocol, go on with packets, and say the snapshot. */
+  | { do: "freeze" }
+  /** The other program cannot take over: go on. */
+  | { do: "thaw" }
+  /** Publish what follows from this, and let frames wait from now on. */
+  | { do: "takeOver"; snapshot: Snapshot }
+  /** Choose the moment up to which this worker decides frames, and end without a goodbye. */
+  | { do: "finish" }
+  /** Decide the frames that came after this moment (wall clock, µs). */
+  | { do: "decideFrom"; cutUs: number }
+  /** The former worker decides nothing more: take part in the protocol. */
+  | { do: "begin" }
+  /** The former worker is gone: serve the admin endpoint. */
+  | { do: "serve" };
+
+export type FromWorker =
+  | { say: "hello"; form: number; version: string; plan: HostPlan; goodbye: GoodbyePlan }
+  /** From now on the others hear of this incarnation. */
+  | { say: "incarnation"; incarnation: number }
+  | { say: "ready" }
+  | { say: "prepared" }
+  | { say: "snapshot"; snapshot: Snapshot }
+  | { say: "tookOver" }
+  | { say: "cut"; cutUs: number }
+  | { say: "stopped" }
+  /** The others were told that this node leaves: its end is no crash. */
+  | { say: "goodbye" }
+  | { say: "failed"; problem: string };
+
+/** One of either, by its first key. */
+export type Said<Kind extends FromWorker["say"]> = Extract<FromWorker, { say: Kind }>;
+
+/** A message as one line. Bytes and infinities, which JSON has not, are marked. */
+export function encodeMessage(message: ToWorker | FromWorker): string {
+  return JSON.stringify(message, (_, value) => {
+    if (value instanceof Uint8Array) return { $bytes: value.toBase64() };
+    if (value === Infinity || value === -Infinity) return { $number: String(value) };
+    return value;
+  }) + "\n";
+}
+
+/** @throws SyntaxError if the line is none of ours */
+export function decodeMessage(line: string): unknown {
+  return JSON.parse(line, (_, value) => {
+    if (typeof value?.$bytes === "string") return Uint8Array.fromBase64(value.$bytes);
+    if (typeof value?.$number === "string") return Number(value.$number);
+    return value;
+  });
+}

@@ -1,0 +1,67 @@
+/**
+ * One worker in the place of another, so that nobody outside notices.
+ *
+ * Both have a packet ring, so every frame is captured twice for a moment; it must be decided once. Until the end of the
+ * hand-over the new worker throws away what it captures. Then:
+ *
+ * 1. freeze: the old worker stops the protocol and says its state; its packet threads go on with claims that do not
+ *    change any more, for as long as its lease holds.
+ * 2. takeOver: the new worker publishes the same claims and the same lease, and from here on lets frames wait.
+ * 3. finish: the old worker chooses a moment, the cut. It decides the frames that were captured up to it, and no others.
+ * 4. decideFrom: the new worker decides the frames that were captured after it, those that wait first.
+ * 5. begin: once the packet threads of the old worker have ended, the new one takes part in the protocol. Not before: it
+ *    may give buckets up by its first message, and then nobody may decide by claims of before.
+ *
+ * Until 3 the old worker can go on as if nothing had been.
+ */
+import { realtimeMs } from "../../ffi/clock.ts";
+import { type WorkerProcess } from "./worker_process.ts";
+
+/** A new program loads, compiles and sets up its rings within this, on a busy machine too. */
+const PREPARE_MS_MAX = 30_000;
+/** Each step of the hand-over is a few messages between threads and processes. */
+const STEP_MS_MAX = 1_000;
+/** The old worker ends its connections to the admin endpoint. */
+const END_MS_MAX = 5_000;
+
+/** The moment up to which a worker decides frames; one that cannot say it any more is ended. */
+async function cutOf(former: WorkerProcess): Promise<number> {
+  try {
+    return (await former.said("cut", STEP_MS_MAX)).cutUs;
+  } catch {
+    former.kill();
+    await former.ended;
+    return realtimeMs() * 1e3;
+  }
+}
+
+/**
+ * Replaces `former` by `next`. `succeeded` is called when there is no way back: from then on `next` is the worker.
+ * @throws VipfarmError; `former` goes on, unless `succeeded` was called
+ */
+export async function replaceWorker(
+  former: WorkerProcess,
+  next: WorkerProcess,
+  succeeded: () => void,
+): Promise<void> {
+  await next.said("prepared", PREPARE_MS_MAX);
+  former.tell({ do: "freeze" });
+  try {
+    const { snapshot } = await former.said("snapshot", STEP_MS_MAX);
+    next.tell({ do: "takeOver", snapshot });
+    await next.said("tookOver", STEP_MS_MAX);
+  } catch (error) {
+    former.tell({ do: "thaw" });
+    throw error;
+  }
+  succeeded();
+  former.tell({ do: "finish" });
+  next.tell({ do: "decideFrom", cutUs: await cutOf(former) });
+  await former.said("stopped", STEP_MS_MAX).catch(() => former.kill());
+  next.tell({ do: "begin" });
+  const stuck = setTimeout(() => former.kill(), END_MS_MAX);
+  await former.ended;
+  clearTimeout(stuck);
+  next.tell({ do: "serve" });
+  await next.said("ready", STEP_MS_MAX);
+}

@@ -1,0 +1,246 @@
+/**
+ * The process that a user starts and signals. It does none of the work: it holds what must outlive the program (lock,
+ * TUN devices with the virtual IPs, settings with their undo), starts the worker that does, speaks for it when it
+ * crashes, and replaces it on SIGUSR2.
+ *
+ *   worker starts -> hello -> host is set up -> go -> ready
+ *   crash         -> goodbye with a hold -> the next worker, with back-off
+ *   SIGUSR2       -> the next worker beside the old one -> hand-over -> the old one ends
+ *   SIGTERM       -> the worker leaves the farm -> the host is put back
+ */
+import { boottimeMs, realtimeMs } from "../../ffi/clock.ts";
+import { EXIT, VipfarmError } from "../core/errors.ts";
+import { type FarmEventInit } from "../core/events.ts";
+import { Goodbye } from "./goodbye.ts";
+import { SupervisedHost } from "./host.ts";
+import { logEvent, startLog } from "./log.ts";
+import { type FromWorker, MESSAGES_FORM, type Said } from "./messages.ts";
+import { replaceWorker } from "./replacement.ts";
+import { Restarts } from "./restarts.ts";
+import { WorkerProcess } from "./worker_process.ts";
+
+/** How the supervisor is started. */
+export interface SupervisorOptions {
+  runtimeDir: string;
+  /** What starts a worker: the first one, or one that takes over from another. */
+  workerArgv(how: WorkerStart): string[];
+}
+
+/** `start`: join the farm. `take-over`: prepare beside a running worker, then go on in its place. */
+export type WorkerStart = "start" | "take-over";
+
+/**
+ * How long the others keep a crashed worker's connections. A start takes well under a second; a client's
+ * retransmissions after a gap of this length are seconds apart already.
+ */
+export const HOLD_MS = 5_000;
+/** Name of the file with the worker's process id, for people and tests. */
+const WORKER_PID_FILE = "worker.pid";
+/** Events that wait for a worker which can keep them. */
+const EVENTS_WAITING_MAX = 64;
+
+/** Runs the node until SIGTERM or SIGINT; returns the exit code. Throws VipfarmError when it cannot start. */
+export async function supervise(options: SupervisorOptions): Promise<number> {
+  const supervisor = new Supervisor(options);
+  try {
+    return await supervisor.run();
+  } finally {
+    await supervisor.takeBack();
+  }
+}
+
+class Supervisor {
+  readonly #restarts = new Restarts();
+  readonly #stop = Promise.withResolvers<undefined>();
+  readonly #waiting: FarmEventInit[] = [];
+  #stops = 0;
+  #worker!: WorkerProcess;
+  #host: SupervisedHost | undefined;
+  #incarnationMin = 0;
+  #lastCrashMs = -Infinity;
+  #failure: unknown;
+  #everReady = false;
+  #replacing = false;
+  #successor: WorkerProcess | undefined;
+
+  constructor(readonly options: SupervisorOptions) {}
+
+  async run(): Promise<number> {
+    this.#worker = this.#start("start");
+    const signals: ReadonlyArray<[Deno.Signal, () => void]> = [
+      ["SIGTERM", () => this.#askToStop()],
+      ["SIGINT", () => this.#askToStop()],
+      ["SIGHUP", () => this.#worker.tell({ do: "reload" })],
+      ["SIGUSR2", () => void this.#replace()],
+    ];
+    for (const [signal, listener] of signals) Deno.addSignalListener(signal, listener);
+    try {
+      await startLog();
+      for (;;) {
+        const status = await this.#worker.ended;
+        if (this.#successor !== undefined) {
+          this.#worker.goodbye?.close();
+          this.#worker = this.#successor;
+          this.#successor = undefined;
+          this.#writeWorkerPid(this.#worker);
+          continue;
+        }
+        if (this.#failure !== undefined) throw this.#failure;
+        if (this.#stops > 0 || !this.#everReady) {
+          this.#sayGoodbye(this.#worker, 0);
+          return status.signal === null ? status.code : EXIT.no;
+        }
+        await this.#restart(status);
+        if (this.#stops > 0) return EXIT.done;
+      }
+    } finally {
+      for (const [signal, listener] of signals) Deno.removeSignalListener(signal, listener);
+      this.#worker.kill();
+      this.#successor?.kill();
+    }
+  }
+
+  /** Gives the host back. */
+  async takeBack(): Promise<void> {
+    await this.#host?.takeBack();
+    try {
+      Deno.removeSync(`${this.options.runtimeDir}/${WORKER_PID_FILE}`);
+    } catch {
+      // No worker ever ran.
+    }
+  }
+
+  #askToStop(): void {
+    this.#stops++;
+    this.#stop.resolve(undefined);
+    // The second signal shortens the wait for connections; who signals once more wants it to end now.
+    if (this.#stops > 2) this.#worker.kill();
+    else this.#worker.tell({ do: "stop" });
+  }
+
+  #start(how: WorkerStart): WorkerProcess {
+    const worker: WorkerProcess = new WorkerProcess(
+      this.options.workerArgv(how),
+      (message) => void this.#hear(worker, message),
+    );
+    return worker;
+  }
+
+  async #hear(worker: WorkerProcess, message: FromWorker): Promise<void> {
+    if (message.say === "hello") {
+      try {
+        await this.#answerHello(worker, message);
+      } catch (error) {
+        // Nothing of this node runs yet, or the new worker does not fit to what does.
+        if (worker === this.#worker) this.#failure = error;
+        worker.problem ??= error instanceof Error ? error.message : String(error);
+        worker.kill();
+      }
+    } else if (message.say === "ready") {
+      this.#everReady = true;
+      for (const event of this.#waiting.splice(0)) worker.tell({ do: "record", event });
+    }
+  }
+
+  async #answerHello(worker: WorkerProcess, message: Said<"hello">): Promise<void> {
+    const { form, plan, goodbye } = message;
+    if (form !== MESSAGES_FORM) {
+      throw new VipfarmError({
+        operation: "start the program",
+        problem: "this version of it cannot run under the supervisor of another version",
+        remedy: "Restart vipfarm.",
+      });
+    }
+    if (this.#host === undefined) {
+      const report = (event: FarmEventInit) => this.#report(event);
+      this.#host = await SupervisedHost.setUp(plan, this.options.runtimeDir, report);
+    } else if (JSON.stringify(this.#host.plan) !== JSON.stringify(plan)) {
+      if (worker === this.#worker) return await this.#setUpAnew(worker, message);
+      throw new VipfarmError({
+        operation: "start the program",
+        problem: "the configuration has other virtual IPs or interfaces than the running one",
+        remedy: "Restart vipfarm.",
+      });
+    }
+    worker.goodbye = new Goodbye(goodbye);
+    if (worker === this.#worker) this.#writeWorkerPid(worker);
+    worker.tell({ do: "go", tuns: this.#host.tuns, incarnationMin: this.#incarnationMin });
+  }
+
+  /** A worker that was restarted found another file: there are no connections to keep for other virtual IPs. */
+  async #setUpAnew(worker: WorkerProcess, message: Said<"hello">): Promise<void> {
+    await this.#host?.takeBack();
+    this.#host = undefined;
+    await this.#answerHello(worker, message);
+  }
+
+  #writeWorkerPid(worker: WorkerProcess): void {
+    Deno.writeTextFileSync(`${this.options.runtimeDir}/${WORKER_PID_FILE}`, `${worker.pid}\n`);
+  }
+
+  #sayGoodbye(ended: WorkerProcess, holdMs: number): void {
+    if (!ended.announced || ended.goodbye === undefined) return ended.goodbye?.close();
+    const incarnation = Math.max(Math.floor(realtimeMs()), ended.incarnation + 1, this.#incarnationMin);
+    this.#incarnationMin = incarnation + 1;
+    void ended.goodbye.say(incarnation, holdMs);
+  }
+
+  /** After an end that nobody asked for. */
+  async #restart(status: Deno.CommandStatus): Promise<void> {
+    const ended = this.#worker;
+    const nowMs = boottimeMs();
+    // A second crash so soon: whoever waits would wait for nothing.
+    this.#sayGoodbye(ended, nowMs - this.#lastCrashMs < HOLD_MS ? 0 : HOLD_MS);
+    if (ended.announced) this.#lastCrashMs = nowMs;
+    const waitMs = this.#restarts.next(nowMs - ended.startedMs);
+    const how = ended.problem ?? (status.signal === null ? `code ${status.code}` : status.signal);
+    const when = waitMs === 0 ? "at once" : `in ${waitMs / 1000} s`;
+    if (waitMs === 0) this.#worker = this.#start("start");
+    this.#report({
+      severity: "error",
+      kind: "program.ended",
+      message: `The program ended unexpectedly (${how}). It is started again ${when}.`,
+    });
+    if (waitMs === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, waitMs);
+    await Promise.race([promise, this.#stop.promise]);
+    clearTimeout(timer);
+    if (this.#stops === 0) this.#worker = this.#start("start");
+  }
+
+  /** SIGUSR2: the program now on disk in the place of the running one. */
+  async #replace(): Promise<void> {
+    const former = this.#worker;
+    if (this.#replacing || this.#stops > 0 || !former.isReady) return;
+    this.#replacing = true;
+    const next = this.#start("take-over");
+    try {
+      await replaceWorker(former, next, () => this.#successor = next);
+      this.#report({ severity: "info", kind: "program.replaced", message: "The program was replaced." });
+    } catch (error) {
+      // From the moment on at which it is the successor, its end is dealt with as any worker's.
+      if (this.#successor !== next && this.#worker !== next) {
+        next.kill();
+        next.goodbye?.close();
+        const why = next.problem ?? (error instanceof Error ? error.message : String(error));
+        this.#report({
+          severity: "error",
+          kind: "program.not_replaced",
+          message: `The program was not replaced, the old one goes on: ${why}.`,
+        });
+      }
+    } finally {
+      this.#replacing = false;
+    }
+  }
+
+  #report(event: FarmEventInit): void {
+    logEvent(event);
+    if (this.#worker.isReady && this.#successor === undefined) {
+      this.#worker.tell({ do: "record", event });
+    } else if (this.#waiting.length < EVENTS_WAITING_MAX) {
+      this.#waiting.push(event);
+    }
+  }
+}
