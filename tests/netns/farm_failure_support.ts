@@ -166,3 +166,25 @@ export function doublyAnswered(segments: readonly Segment[]): string[] {
     `${key}: ${[...given].join("; ")}`
   );
 }
+
+/** A process and all that it has started. */
+export async function processesOf(pid: number): Promise<number[]> {
+  const children = (await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`)).trim().split(" ").filter(
+    Boolean,
+  );
+  return [pid, ...(await Promise.all(children.map((child) => processesOf(Number(child))))).flat()];
+}
+
+/** Ids of the threads of these processes that run under SCHED_FIFO. */
+export async function realtimeThreads(pids: readonly number[]): Promise<number[]> {
+  const threads: number[] = [];
+  for (const pid of pids) {
+    for await (const { name } of Deno.readDir(`/proc/${pid}/task`)) {
+      const stat = await Deno.readTextFile(`/proc/${pid}/task/${name}/stat`);
+      // proc_pid_stat(5): the policy is field 41; the name, field 2, may contain blanks and ends with the last ")".
+      const policy = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[41 - 3];
+      if (policy === "1") threads.push(Number(name));
+    }
+  }
+  return threads;
+}

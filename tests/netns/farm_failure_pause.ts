@@ -1,0 +1,29 @@
+/**
+ * Holds one thread of another process still for a while, as if it hung: `farm_failure_pause.ts THREAD_ID DURATION_MS`.
+ * SIGSTOP would stop all of its threads; ptrace(2) stops one. Prints a line when it stands still.
+ */
+
+import assert from "node:assert/strict";
+
+/** linux/ptrace.h */
+const PTRACE_SEIZE = 0x4206, PTRACE_INTERRUPT = 0x4207, PTRACE_DETACH = 17;
+/** linux/wait.h: also threads that are no children. */
+const WALL = 0x40000000;
+
+const libc = Deno.dlopen("libc.so.6", {
+  // long ptrace(enum __ptrace_request op, pid_t pid, void *addr, void *data);
+  ptrace: { parameters: ["i32", "i32", "usize", "usize"], result: "i64" },
+  // pid_t waitpid(pid_t pid, int *wstatus, int options);
+  waitpid: { parameters: ["i32", "pointer", "i32"], result: "i32" },
+}).symbols;
+
+const [thread, durationMs] = Deno.args.map(Number);
+const trace = (operation: number) =>
+  assert.equal(libc.ptrace(operation, thread, 0n, 0n), 0n, `ptrace ${operation}`);
+trace(PTRACE_SEIZE);
+trace(PTRACE_INTERRUPT);
+assert.equal(libc.waitpid(thread, null, WALL), thread);
+console.log("held");
+// Without the event loop: ptrace answers only to the operating system's thread that seized.
+Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs);
+trace(PTRACE_DETACH);
