@@ -42,6 +42,16 @@ export class Membership extends MembershipState {
   }
 
   /**
+   * The heartbeat to send now. The thread may have been stopped since the tick that asked for it, so what that time
+   * means is concluded first: no list goes out that is older than its sending, and no lease that has lapsed is renewed.
+   */
+  override heartbeat(nowMs: number, wallMs: number): Heartbeat {
+    this.#noticeTime(nowMs);
+    if (!this.finished) this.#detectFailures(nowMs);
+    return super.heartbeat(nowMs, wallMs);
+  }
+
+  /**
    * Reports what became of a heartbeat. `startedMs` is a time from before {@link heartbeat} was called: the lease
    * counts from there, so that a pause between the two makes it shorter, never longer.
    */

@@ -247,6 +247,33 @@ Deno.test("after a pause longer than the lease a node joins anew under a greater
   assert.equal(bench.state("n1"), "up");
 });
 
+/** Runs the node until it wants to send, and stops it just before it does. */
+function stopBeforeSending(bench: Bench, forMs: number): void {
+  bench.nowMs = Math.max(bench.nowMs, bench.node.nextTickMs());
+  bench.node.tick(bench.nowMs, WALL_MS + bench.nowMs);
+  assert.ok(bench.kinds(bench.node.takeEffects()).includes("send"));
+  bench.nowMs += forMs;
+}
+
+Deno.test("a lease that lapses between the tick and its heartbeat is not renewed by it", () => {
+  const { bench } = pair();
+  stopBeforeSending(bench, 600); // n2 has replaced n1 meanwhile
+  const heartbeat = bench.node.heartbeat(bench.nowMs, WALL_MS + bench.nowMs);
+  assert.deepEqual([heartbeat.state, heartbeat.incarnation, heartbeat.weights], ["joining", 1001, [0, 0]]);
+  bench.node.sent(true, bench.nowMs);
+  assert.equal(bench.node.leaseDeadlineMs, 0, "the claims of before must not come alive");
+});
+
+Deno.test("a heartbeat lists as suspect whoever is one when it is sent, not when it was due", () => {
+  const { bench, n2 } = pair();
+  bench.hear(n2);
+  bench.pass(150);
+  stopBeforeSending(bench, 190); // short enough to count against n2
+  assert.equal(bench.state("n2"), "up");
+  const heartbeat = bench.node.heartbeat(bench.nowMs, WALL_MS + bench.nowMs);
+  assert.deepEqual(heartbeat.heard.map(({ name, status }) => `${name} ${status}`), ["n2 suspect"]);
+});
+
 Deno.test("heartbeats that cannot be sent end the lease, and then the membership", () => {
   const { bench, n2 } = pair();
   const deadlineMs = bench.node.leaseDeadlineMs;
