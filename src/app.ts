@@ -92,6 +92,7 @@ class Daemon {
   readonly #replaced = Promise.withResolvers<number>();
   #stops = 0;
   #incarnation = 0;
+  #members: readonly string[] = [];
   #farm!: Farm;
   #connections!: Connections;
   #membership!: Thread<ToMembership, FromMembership>;
@@ -129,7 +130,7 @@ class Daemon {
       plan: planHost(this.#node),
       goodbye: planGoodbye(config, this.#node.name, keys, networks),
     });
-    const { tuns, incarnationMin } = await supervisor.once("go");
+    const { tuns, incarnationMin, members } = await supervisor.once("go");
     this.#incarnation = Math.max(Math.floor(realtimeMs()), incarnationMin);
     if (takeOver) this.#claims.setWindow("none");
     await Promise.all(tuns.map((tun) => this.#startDataplane(tun, keys.flowKey)));
@@ -143,7 +144,7 @@ class Daemon {
       order: (node, verb, value) => this.#orders.give(node, verb, value),
       now32: boottimeMs32,
     });
-    await this.#startMembership(keys, networks);
+    await this.#startMembership(keys, networks, members);
     if (takeOver) await this.#takeOver();
     supervisor.on("reload", () => void this.#reload());
     supervisor.on("freeze", () => this.#membership.send({ kind: "freeze" }));
@@ -312,6 +313,7 @@ class Daemon {
   async #startMembership(
     keys: ReturnType<typeof deriveKeys>,
     networks: HeartbeatNetwork[],
+    members: readonly string[],
   ): Promise<void> {
     const { heartbeat, services, servicesDigest } = this.#config;
     const { takeOver } = this.options;
@@ -338,6 +340,7 @@ class Daemon {
         servicesDigest,
         port: heartbeat.port,
         networks,
+        members,
         keys,
         wakeDescriptor: this.#membership.wake.fd,
         tables: [
@@ -375,7 +378,7 @@ class Daemon {
       case "restored":
         return this.#restored.resolve();
       case "view":
-        this.#noteIncarnation(message.members);
+        this.#noteMembers(message.members);
         return this.#farm.update(message.members, message.basis);
       case "event":
         return this.#record(message.event);
@@ -406,10 +409,15 @@ class Daemon {
     return { identity: identityOf(this.#config, this.#node.name), membership, senders, draining, weight };
   }
 
-  /** It changes when the node doubts itself. */
-  #noteIncarnation(members: readonly MemberView[]): void {
+  /** Tells the supervisor what it needs when this process crashes, or is replaced. */
+  #noteMembers(members: readonly MemberView[]): void {
+    // It changes when the node doubts itself.
     const incarnation = members.find(({ self }) => self)?.incarnation ?? this.#incarnation;
     if (incarnation > this.#incarnation) this.#tellIncarnation(incarnation);
+    const names = members.map(({ name }) => name);
+    if (names.join() === this.#members.join()) return;
+    this.#members = names;
+    this.options.supervisor.tell({ say: "members", names });
   }
 
   /** Tells the membership thread which buckets the kernel has connections in; again until there are none. */

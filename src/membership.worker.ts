@@ -80,6 +80,7 @@ class MembershipThread {
     this.#publisher = new ClaimsPublisher(plan.keys.rendezvousKey, this.#claims, plan.tables, realtimeMs);
     // Compiled and cached before the first heartbeat, not in the middle of the first change.
     this.#publisher.warmUp(plan.name);
+    for (const name of plan.members) this.#publisher.prepare(name);
     this.#wake = EventFd.adopt(plan.wakeDescriptor);
     if (!plan.standby) this.#open();
     this.#membership = new Membership({

@@ -47,6 +47,8 @@ export interface MembershipPlan {
   wakeDescriptor: number;
   tables: PublishedTable[];
   claims: SharedArrayBuffer;
+  /** Who was there when another process of this node ran: their columns are computed ahead. */
+  members: readonly string[];
   /** Connections that this kernel has from before this program was started, as buckets. */
   held: HeldConnections[];
   /** Prepare only: another process of this node takes part. `restore` and `begin` follow. */

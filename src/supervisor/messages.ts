@@ -50,7 +50,8 @@ export interface Snapshot {
 
 export type ToWorker =
   /** The host is ready. The next incarnation must not be smaller than this. */
-  | { do: "go"; tuns: readonly HostTun[]; incarnationMin: number }
+  /** `members` are those that the worker before knew: what follows from them can be computed ahead. */
+  | { do: "go"; tuns: readonly HostTun[]; incarnationMin: number; members: readonly string[] }
   /** Leave the farm and end; the second time: at once. */
   | { do: "stop" }
   | { do: "reload" }
@@ -75,6 +76,8 @@ export type FromWorker =
   | { say: "hello"; form: number; version: string; plan: HostPlan; goodbye: GoodbyePlan }
   /** From now on the others hear of this incarnation. */
   | { say: "incarnation"; incarnation: number }
+  /** Names of all members that it knows, itself included. */
+  | { say: "members"; names: readonly string[] }
   | { say: "ready" }
   | { say: "prepared" }
   | { say: "snapshot"; snapshot: Snapshot }

@@ -14,7 +14,7 @@
  *
  * Until 3 the old worker can go on as if nothing had been.
  */
-import { realtimeMs } from "../../ffi/clock.ts";
+import { boottimeMs, realtimeMs } from "../../ffi/clock.ts";
 import { type WorkerProcess } from "./worker_process.ts";
 
 /** A new program loads, compiles and sets up its rings within this, on a busy machine too. */
@@ -36,15 +36,16 @@ async function cutOf(former: WorkerProcess): Promise<number> {
 }
 
 /**
- * Replaces `former` by `next`. `succeeded` is called when there is no way back: from then on `next` is the worker.
+ * Replaces `former` by `next`; gives the time without heartbeats, in ms. `succeeded` is called when there is no way back: from then on `next` is the worker.
  * @throws VipfarmError; `former` goes on, unless `succeeded` was called
  */
 export async function replaceWorker(
   former: WorkerProcess,
   next: WorkerProcess,
   succeeded: () => void,
-): Promise<void> {
+): Promise<number> {
   await next.said("prepared", PREPARE_MS_MAX);
+  const frozenMs = boottimeMs();
   former.tell({ do: "freeze" });
   try {
     const { snapshot } = await former.said("snapshot", STEP_MS_MAX);
@@ -59,9 +60,11 @@ export async function replaceWorker(
   next.tell({ do: "decideFrom", cutUs: await cutOf(former) });
   await former.said("stopped", STEP_MS_MAX).catch(() => former.kill());
   next.tell({ do: "begin" });
+  const pausedMs = boottimeMs() - frozenMs;
   const stuck = setTimeout(() => former.kill(), END_MS_MAX);
   await former.ended;
   clearTimeout(stuck);
   next.tell({ do: "serve" });
   await next.said("ready", STEP_MS_MAX);
+  return pausedMs;
 }

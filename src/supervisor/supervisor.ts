@@ -55,6 +55,8 @@ class Supervisor {
   readonly #waiting: FarmEventInit[] = [];
   #stops = 0;
   #worker!: WorkerProcess;
+  /** The one that ended before it. */
+  #former: WorkerProcess | undefined;
   #host: SupervisedHost | undefined;
   #incarnationMin = 0;
   #lastCrashMs = -Infinity;
@@ -164,7 +166,8 @@ class Supervisor {
     }
     worker.goodbye = new Goodbye(goodbye);
     if (worker === this.#worker) this.#writeWorkerPid(worker);
-    worker.tell({ do: "go", tuns: this.#host.tuns, incarnationMin: this.#incarnationMin });
+    const { members } = worker === this.#worker ? this.#former ?? worker : this.#worker;
+    worker.tell({ do: "go", tuns: this.#host.tuns, incarnationMin: this.#incarnationMin, members });
   }
 
   /** A worker that was restarted found another file: there are no connections to keep for other virtual IPs. */
@@ -187,7 +190,7 @@ class Supervisor {
 
   /** After an end that nobody asked for. */
   async #restart(status: Deno.CommandStatus): Promise<void> {
-    const ended = this.#worker;
+    const ended = this.#former = this.#worker;
     const nowMs = boottimeMs();
     // A second crash so soon: whoever waits would wait for nothing.
     this.#sayGoodbye(ended, nowMs - this.#lastCrashMs < HOLD_MS ? 0 : HOLD_MS);
@@ -216,8 +219,13 @@ class Supervisor {
     this.#replacing = true;
     const next = this.#start("take-over");
     try {
-      await replaceWorker(former, next, () => this.#successor = next);
-      this.#report({ severity: "info", kind: "program.replaced", message: "The program was replaced." });
+      const pausedMs = await replaceWorker(former, next, () => this.#successor = next);
+      this.#report({
+        severity: "info",
+        kind: "program.replaced",
+        message: `The program was replaced; the protocol rested for ${pausedMs.toFixed(0)} ms.`,
+        details: { paused_ms: pausedMs },
+      });
     } catch (error) {
       // From the moment on at which it is the successor, its end is dealt with as any worker's.
       if (this.#successor !== next && this.#worker !== next) {

@@ -16,6 +16,8 @@ export class WorkerProcess {
   /** The last incarnation that it told. */
   incarnation = 0;
   isReady = false;
+  /** Names of the members that it told last. */
+  members: readonly string[] = [];
   /** Speaks for it when it crashes. */
   goodbye: Goodbye | undefined;
   /** Why it cannot go on, if it could still say that. */
@@ -99,6 +101,9 @@ export class WorkerProcess {
       case "incarnation":
         this.announced = true;
         this.incarnation = message.incarnation;
+        break;
+      case "members":
+        this.members = message.names;
         break;
       case "ready":
         this.isReady = true;
