@@ -219,5 +219,5 @@ function setName(attribute: Uint8Array, offset: number, name: string): void {
 function lastLines(log: Uint8Array): string | undefined {
   const text = new TextDecoder().decode(log.subarray(0, log.indexOf(0)));
   const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("processed "));
-  return lines.length === 0 ? undefined : lines.slice(-LOG_LINES_SHOWN).join("; ");
+  return lines.length === 0 ? undefined : lines.slice(-LOG_LINES_SHOWN).join("; ").replaceAll(/\s+/g, " ");
 }

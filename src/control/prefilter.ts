@@ -1,4 +1,5 @@
 /** Whether this daemon has the kernel's prefilter, and the one sentence that says why not. */
+import { VipfarmError } from "../core/errors.ts";
 import { type FarmEventInit } from "../core/events.ts";
 import { type LoadedPrefilter, Prefilter } from "../dataplane/prefilter.ts";
 import { type PrefilterPlan } from "../dataplane/prefilter_program.ts";
@@ -41,7 +42,9 @@ export class OptionalPrefilter {
     try {
       return work();
     } catch (error) {
-      this.#tell(error instanceof Error ? error.message : String(error));
+      const remedy = error instanceof VipfarmError ? error.remedy : undefined;
+      const problem = error instanceof Error ? error.message : String(error);
+      this.#tell(remedy === undefined ? problem : `${problem}; ${remedy}`);
       return undefined;
     }
   }
