@@ -22,7 +22,7 @@ import { planNetworks } from "./control/heartbeat_networks.ts";
 import { identityOf, planGoodbye, planHost } from "./control/host_plan.ts";
 import { Orders } from "./control/orders.ts";
 import { PacketThread } from "./control/packet_thread.ts";
-import { planServices, planVips } from "./control/plan.ts";
+import { planQuorum, planServices, planVips } from "./control/plan.ts";
 import { OptionalPrefilter } from "./control/prefilter.ts";
 import { needsRestart } from "./control/reload.ts";
 import { Settings } from "./control/settings.ts";
@@ -338,6 +338,7 @@ class Daemon {
         weights: this.#settings.weights(),
         draining: this.#settings.draining,
         servicesDigest,
+        quorum: planQuorum(this.#config),
         port: heartbeat.port,
         networks,
         members,

@@ -4,11 +4,12 @@
  * (garbage collection, admin requests) delays it.
  */
 import { boottimeMs, realtimeMs } from "../ffi/clock.ts";
+import { EchoSocket } from "../ffi/echo_socket.ts";
 import { EventFd } from "../ffi/eventfd.ts";
 import { POLLIN, PollSet } from "../ffi/poll.ts";
 import { setRealtimePriority, setTimerSlackNs } from "../ffi/scheduling.ts";
 import { UdpSocket } from "../ffi/udp_socket.ts";
-import { addressFromBytes } from "./core/address.ts";
+import { addressFromBytes, parseAddress } from "./core/address.ts";
 import { ClaimsPublisher } from "./dataplane/claims_publisher.ts";
 import { mapInterest } from "./dataplane/prefilter.ts";
 import { SharedClaims } from "./dataplane/shared.ts";
@@ -49,6 +50,8 @@ class MembershipThread {
   readonly #wake: EventFd;
   #sockets: HeartbeatSocket[] = [];
   #networks!: NetworkWatch;
+  /** Is asked along with every heartbeat, if the quorum has a witness. */
+  #witness: EchoSocket | undefined;
   #poll!: PollSet;
   readonly #lan = new LanTest();
   readonly #inbox: ToMembership[] = [];
@@ -90,6 +93,7 @@ class MembershipThread {
       weights: plan.weights,
       draining: plan.draining,
       servicesDigest: plan.servicesDigest,
+      quorum: plan.quorum,
       nowMs: boottimeMs(),
     });
     this.#retain(plan.held);
@@ -97,16 +101,20 @@ class MembershipThread {
 
   #open(): void {
     this.#sockets = openSockets(this.#plan);
+    this.#witness = openWitness(this.#plan);
     this.#networks = new NetworkWatch(this.#sockets.map(({ label }) => label), this.#plan.intervalMs);
     this.#poll = new PollSet([
       { fd: this.#wake.fd, events: POLLIN },
       ...this.#sockets.map(({ socket }) => ({ fd: socket.fd, events: POLLIN })),
+      ...(this.#witness === undefined ? [] : [{ fd: this.#witness.fd, events: POLLIN }]),
     ]);
   }
 
   #close(): void {
     for (const { socket } of this.#sockets) socket.close();
     this.#sockets = [];
+    this.#witness?.close();
+    this.#witness = undefined;
   }
 
   /** Connections from before this program was started: announced before anything else is. */
@@ -172,6 +180,8 @@ class MembershipThread {
   /** Reads what waits on the sockets, at most a slice of it. True when there may be more. */
   #receive(): boolean {
     let more = false;
+    const answeredMs = this.#witness?.answeredMs();
+    if (answeredMs !== undefined) this.#membership.witnessAnswered(answeredMs, boottimeMs());
     for (const [network, { socket }] of this.#sockets.entries()) {
       for (let batch = 0; batch < BATCHES_PER_TURN; batch++) {
         const count = socket.receiveBatch();
@@ -315,6 +325,7 @@ class MembershipThread {
     }
     this.#totals.sent++;
     this.#membership.sent(sent, startedMs);
+    this.#witness?.ask(startedMs);
   }
 
   #announceRetained(tables: readonly number[]): void {
@@ -366,6 +377,13 @@ class MembershipThread {
     const { finding } = this.#lan;
     post({ kind: "networks", atMs: nowMs, networks: this.#networks.report(), frames, finding });
   }
+}
+
+/** The socket for questions to the witness of the quorum, if there is one. */
+function openWitness({ quorum }: MembershipPlan): EchoSocket | undefined {
+  if (quorum?.kind !== "witness") return undefined;
+  const address = parseAddress(quorum.address);
+  return address === undefined ? undefined : EchoSocket.open(address.bytes);
 }
 
 /** A heartbeat network in use. */

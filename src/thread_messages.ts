@@ -10,6 +10,7 @@ import { type LanFinding, type LanSample } from "./membership/lan.ts";
 import { type NetworkReport } from "./membership/networks.ts";
 import { type SavedSender } from "./membership/replay.ts";
 import { type SavedMembership } from "./membership/saved.ts";
+import { type QuorumRule } from "./membership/quorum.ts";
 import { type ClaimsBasis, type MembershipCounters, type MemberView } from "./membership/types.ts";
 import { type Answer, type Order, type RejectReason } from "./wire/heartbeat.ts";
 
@@ -41,6 +42,7 @@ export interface MembershipPlan {
   weights: number[];
   draining: boolean;
   servicesDigest: number;
+  quorum: QuorumRule | undefined;
   port: number;
   networks: HeartbeatNetwork[];
   keys: FarmKeys;

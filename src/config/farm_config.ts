@@ -42,6 +42,12 @@ export interface NodeSettings {
   readonly services: Readonly<Record<string, { readonly weight: number }>>;
 }
 
+/** Who must be in contact for a node to serve; the expected nodes are those of the section `nodes`. */
+export type QuorumConfig =
+  | { readonly kind: "off" }
+  | { readonly kind: "majority" }
+  | { readonly kind: "witness"; readonly address: IpAddress };
+
 /** One farm, as its file says, the same on every node. */
 export interface FarmConfig {
   readonly farm: string;
@@ -53,6 +59,7 @@ export interface FarmConfig {
   readonly uncovered: Uncovered;
   readonly heartbeat: HeartbeatConfig;
   readonly nodes: Readonly<Record<string, NodeSettings>>;
+  readonly quorum: QuorumConfig;
   readonly datapath: "tun";
   readonly drainOnStopMs: number;
   readonly admin: { readonly listen: ListenAddress | undefined; readonly tokensFile?: string };

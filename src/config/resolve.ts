@@ -60,6 +60,9 @@ export function resolveConfig(content: FarmFileWithDefaults, file: string): Farm
       peers: (heartbeat?.peers ?? []).map((text) => read(text, parseAddress)),
     },
     nodes,
+    quorum: typeof content.quorum === "string"
+      ? { kind: content.quorum }
+      : { kind: "witness" as const, address: read(content.quorum.witness, parseAddress) },
     datapath: content.datapath,
     drainOnStopMs: read(content.drain_on_stop, parseDurationMs),
   };

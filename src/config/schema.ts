@@ -151,6 +151,16 @@ const heartbeat = section({
   ),
 });
 
+const quorum = expecting(
+  z.union([
+    z.enum(["off", "majority"]),
+    section({
+      witness: unicastAddress().describe("an address that answers pings, best the clients' router"),
+    }),
+  ]),
+  "off, majority or { witness: ADDRESS }",
+);
+
 const node = section({
   weight: weight().optional().describe("weight of this node in every service that it does not name"),
   interface: interfaceName().optional().describe("what `interface` is called on this node"),
@@ -190,6 +200,10 @@ export const farmFile = section({
     z.record(name(), node),
     `a mapping from node names to settings, at most ${MEMBERS_MAX}`,
   ).optional().describe("the expected nodes and what differs between them"),
+  quorum: quorum.default("off").describe(
+    "who must be in contact for a node to serve, in case the farm is cut in two: off (each side serves), majority (more " +
+      "than half of `nodes`), or { witness: ADDRESS } (all of `nodes`, or else an address that answers pings)",
+  ),
   datapath: choice(["tun"]).default("tun").describe("what decides per packet"),
   drain_on_stop: duration("30s").default("0s").describe(
     "how long a stopping node keeps its open connections before it leaves",

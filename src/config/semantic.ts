@@ -10,6 +10,7 @@ import { suggest } from "./suggest.ts";
 import {
   formatDuration,
   formatPorts,
+  isLinkLocal,
   isLoopback,
   isMulticast,
   isPortRange,
@@ -45,6 +46,7 @@ export function checkMeaning(values: ValidValues, report: Report): void {
   const serviceNames = checkServices(values, vips, report);
   checkHeartbeat(values, vips, report);
   checkNodes(values, serviceNames, report);
+  checkQuorum(values, vips, report);
   checkAdmin(values, report);
   checkDuration(values, report, ["drain_on_stop"], 0, DRAIN_MS_MAX);
 }
@@ -226,6 +228,44 @@ function checkNodes(values: ValidValues, serviceNames: readonly string[], report
           : nameList("a service", serviceNames),
       });
     }
+  }
+}
+
+function checkQuorum(values: ValidValues, vips: readonly string[], report: Report): void {
+  const path = ["quorum"];
+  const nodes = keys(values, ["nodes"]);
+  if (values.get(path) === "majority" && !values.refused(["nodes"])) {
+    if (nodes.length === 0) {
+      report({
+        path,
+        message: "`quorum` asks for a majority of `nodes`, and no node is listed",
+        expected: "every node of the farm in `nodes`, such as { n1: {}, n2: {}, n3: {} }",
+      });
+    } else if (nodes.length === 2) {
+      report({
+        path,
+        message:
+          "`quorum` asks for a majority of two nodes, which is both: the farm stops when one of them fails",
+        expected: "a third node, or { witness: ADDRESS }",
+        severity: "warning",
+      });
+    }
+  }
+  const witnessPath = ["quorum", "witness"];
+  const witness = addressAt(values, witnessPath);
+  if (witness === undefined) return;
+  if (vips.includes(witness.text)) {
+    report({
+      path: witnessPath,
+      message: `${name(witnessPath)} is the virtual IP ${witness.text}, which every node has`,
+      expected: "an address that no node of the farm has",
+    });
+  } else if (isLinkLocal(witness)) {
+    report({
+      path: witnessPath,
+      message: `${name(witnessPath)} is ${witness.text}, which says nothing without an interface`,
+      expected: "an address that is no link-local one",
+    });
   }
 }
 

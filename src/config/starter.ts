@@ -96,6 +96,8 @@ export function starterFile(options: StarterOptions = {}): string {
   lines.push("# nodes:", "#   n1: { weight: 200 }", "#   n2: { interface: ens3 }");
   lines.push(`#   n3: { services: { ${scalar(services[0]?.name ?? "http")}: { weight: 0 } } }`);
   gap();
+  unset(0, ["quorum"], "quorum: off");
+  gap();
   unset(0, ["drain_on_stop"], "drain_on_stop: 0s");
   gap();
   unset(0, ["datapath"], "datapath: tun");

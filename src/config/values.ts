@@ -86,6 +86,11 @@ export function isLoopback(address: IpAddress): boolean {
   return address.bytes.every((byte, i) => byte === (i === 15 ? 1 : 0));
 }
 
+/** fe80::/10: only with an interface does it name a host. */
+export function isLinkLocal(address: IpAddress): boolean {
+  return address.family === 6 && address.bytes[0] === 0xfe && (address.bytes[1] & 0xc0) === 0x80;
+}
+
 /** An address that one host can have and others can send to: what a VIP or a peer must be. */
 export function isUnicast(address: IpAddress): boolean {
   if (isMulticast(address) || isLoopback(address)) return false;

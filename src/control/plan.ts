@@ -1,6 +1,7 @@
 /** From the configuration to what the packet threads start from. */
-import { type NodeConfig, type ServiceConfig } from "../config/load.ts";
+import { type FarmConfig, type NodeConfig, type ServiceConfig } from "../config/load.ts";
 import { type PlannedService, type PlannedVip } from "../dataplane/plan.ts";
+import { type QuorumRule } from "../membership/quorum.ts";
 import { AFFINITY } from "../ownership/flow_hash.ts";
 import { virtualMac } from "../wire/ethernet.ts";
 
@@ -28,6 +29,15 @@ export function planServices(
       virtualIps.some(({ bytes }) => sameBytes(bytes, address)) ? [index] : []
     ),
   }));
+}
+
+/** What the membership asks for before a node serves; `undefined`: nothing. */
+export function planQuorum({ quorum, nodes }: FarmConfig): QuorumRule | undefined {
+  if (quorum.kind === "off") return undefined;
+  const expected = Object.keys(nodes).sort();
+  return quorum.kind === "majority"
+    ? { kind: "majority", expected }
+    : { kind: "witness", address: quorum.address.text, expected };
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -31,6 +31,7 @@ export function fixedParts(config: FarmConfig): Record<string, unknown> {
     nodes: Object.entries(nodes).flatMap(([name, each]) =>
       each.interface === undefined ? [] : [name, each.interface]
     ),
+    quorum: [config.quorum, config.quorum.kind === "off" ? [] : Object.keys(nodes)],
     datapath: config.datapath,
     admin: config.admin,
   };

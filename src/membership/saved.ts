@@ -19,6 +19,7 @@ export interface SavedMembership {
   readonly lastOkMs: number;
   readonly lastInputMs: number;
   readonly ownSinceMs: number;
+  readonly witnessMs?: number;
   readonly silence?: string;
   readonly silentSinceMs: number;
 }

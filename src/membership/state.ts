@@ -99,6 +99,7 @@ export abstract class MembershipState {
       lastOkMs: this.schedule.lastOkMs,
       lastInputMs: this.lastInputMs,
       ownSinceMs: this.ownSinceMs,
+      witnessMs: this.witnessMs,
       silence: this.silence,
       silentSinceMs: this.silentSinceMs,
     };
@@ -120,6 +121,7 @@ export abstract class MembershipState {
     this.schedule.lastOkMs = saved.lastOkMs;
     this.lastInputMs = saved.lastInputMs;
     this.ownSinceMs = saved.ownSinceMs;
+    this.witnessMs = saved.witnessMs;
     this.silence = saved.silence;
     this.silentSinceMs = saved.silentSinceMs;
     this.claimsDirty = true;

@@ -101,6 +101,7 @@ Deno.test("a whole file resolves to values in the units that the names say", () 
       n1: { weight: 200, interface: "ens3", services: { dns: { weight: 0 } } },
       n2: { services: {} },
     },
+    quorum: { kind: "off" },
     datapath: "tun",
     drainOnStopMs: 120_000,
     admin: { listen: { host: "::1", port: 9010 }, tokensFile: "/etc/vipfarm/tokens" },

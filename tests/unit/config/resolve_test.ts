@@ -81,3 +81,19 @@ Deno.test("the services' digest covers what all nodes must agree on, and nothing
     assert.notEqual(config(TEXT.replace(from, to)).servicesDigest, servicesDigest, to);
   }
 });
+
+Deno.test("a quorum is off unless asked for; its digest counts, what nodes must agree on does not", () => {
+  const majority = config(`${TEXT}quorum: majority\n`.replace("n2: {", "n3: {}\n  n2: {"));
+  assert.deepEqual(config().quorum, { kind: "off" });
+  assert.deepEqual(majority.quorum, { kind: "majority" });
+  assert.equal(majority.servicesDigest, config().servicesDigest);
+  assert.notEqual(majority.digest, config().digest);
+  const { quorum } = config(`${TEXT}quorum: { witness: "2001:DB8::1" }\n`);
+  assert.equal(quorum.kind === "witness" && quorum.address.text, "2001:db8::1");
+});
+
+Deno.test("a majority of two nodes is allowed, with a warning", () => {
+  const { config, problems } = parseConfig(`${TEXT}quorum: majority\n`, "farm.yaml");
+  assert.ok(config);
+  assert.deepEqual(problems.map(({ severity, path }) => [severity, path]), [["warning", "quorum"]]);
+});
