@@ -150,11 +150,11 @@ class Daemon {
     supervisor.on("freeze", () => this.#membership.send({ kind: "freeze" }));
     supervisor.on("thaw", () => this.#membership.send({ kind: "thaw" }));
     supervisor.on("finish", () => void this.#finish());
-    const frames = setInterval(
-      () => this.#membership.send({ kind: "vipFrames", count: this.#farm.vipFramesSeen() }),
-      FRAMES_INTERVAL_MS,
-    );
-    this.resources.defer(() => clearInterval(frames));
+    const everySecond = setInterval(() => {
+      this.#membership.send({ kind: "vipFrames", count: this.#farm.vipFramesSeen() });
+      this.#lookAtInterfaces();
+    }, FRAMES_INTERVAL_MS);
+    this.resources.defer(() => clearInterval(everySecond));
     await this.#serveAdmin();
     supervisor.tell({ say: "ready" });
     if (takeOver) return;
@@ -458,13 +458,20 @@ class Daemon {
     logEvent(this.#events.record(event));
   }
 
+  /** Sockets on an interface that was removed stay deaf, even when it comes back: a new process opens new ones. */
+  #lookAtInterfaces(): void {
+    if (this.#claims.stopRequested) return;
+    const loss = this.#dataplanes.map((dataplane) => dataplane.interfaceLoss()).find(Boolean);
+    if (loss !== undefined) this.#fail(new Error(loss));
+  }
+
   #stopDataplanes(): void {
     this.#claims.silence(boottimeMs32());
     this.#claims.requestStop();
     for (const { thread } of this.#dataplanes) thread.wake.signal();
   }
 
-  /** What this node needs is gone: it must not go on answering. The host is put back and the process ends. */
+  /** What this process needs is gone: it must not go on answering, and ends. */
   #fail(error: Error, waiting?: { reject(reason: Error): void }): void {
     this.#stopDataplanes();
     this.#record({

@@ -30,6 +30,7 @@ export class PacketThread {
   /** Frames are captured. */
   readonly ready: PromiseWithResolvers<void> = Promise.withResolvers<void>();
   readonly ended: PromiseWithResolvers<void> = Promise.withResolvers<void>();
+  readonly #interfaceIndex: number;
   /** What the kernel has dropped before it was captured; undefined where it has no prefilter. */
   filtered?: () => number;
 
@@ -44,6 +45,7 @@ export class PacketThread {
       parts.onFailure,
     );
     const { index, mac } = interfaceByName(this.interface);
+    this.#interfaceIndex = index;
     const vips = planVips(node, this.interface);
     const services = planServices(config.services, vips);
     const { uncovered } = config;
@@ -67,6 +69,16 @@ export class PacketThread {
         counters: this.counters.buffer,
       },
     });
+  }
+
+  /** What has become of the interface, if it is no longer the one that frames are captured on. */
+  interfaceLoss(): string | undefined {
+    try {
+      if (interfaceByName(this.interface).index === this.#interfaceIndex) return undefined;
+      return `interface ${this.interface} was replaced by another of that name`;
+    } catch (error) {
+      return `interface ${this.interface} is gone: ${error instanceof Error ? error.message : error}`;
+    }
   }
 
   #hear(message: FromDataplane, prefilter: OptionalPrefilter): void {

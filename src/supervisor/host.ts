@@ -14,6 +14,7 @@ const RENEW_INTERVAL_MS = 5_000;
 export class SupervisedHost {
   readonly tuns: HostTun[] = [];
   readonly #resources = new AsyncDisposableStack();
+  readonly #renewals: Array<() => void> = [];
 
   private constructor(readonly plan: HostPlan, readonly report: (event: FarmEventInit) => void) {}
 
@@ -38,6 +39,11 @@ export class SupervisedHost {
       await host.takeBack();
       throw error;
     }
+  }
+
+  /** Looks at the settings now: an interface may be another one of the same name, with the settings of a new one. */
+  renew(): void {
+    for (const renew of this.#renewals) renew();
   }
 
   /** Virtual IPs off, settings back, lock released. */
@@ -82,6 +88,7 @@ export class SupervisedHost {
     this.#resources.defer(() => this.#reportLeft(host.undo().left));
     // This descriptor holds the device; packets go through the queue that the worker opens.
     tun.detachQueue();
+    this.#renewals.push(() => this.#renew(host, name));
     const timer = setInterval(() => this.#renew(host, name), RENEW_INTERVAL_MS);
     this.#resources.defer(() => clearInterval(timer));
     this.tuns.push({ interface: name, tun: tun.name });

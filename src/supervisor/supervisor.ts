@@ -163,6 +163,8 @@ class Supervisor {
         problem: "the configuration has other virtual IPs or interfaces than the running one",
         remedy: "Restart vipfarm.",
       });
+    } else {
+      this.#host.renew();
     }
     worker.goodbye = new Goodbye(goodbye);
     if (worker === this.#worker) this.#writeWorkerPid(worker);
