@@ -69,10 +69,10 @@ export async function eventsOf(node: LabNode): Promise<readonly FarmEvent[]> {
   return (await node.api<{ events: FarmEvent[] }>("GET", "/api/v1/events?format=json")).events;
 }
 
-/** Waits until every running node has replaced a member. */
+/** Waits until every other running node has replaced a member. */
 export async function waitForDeath(lab: Lab, name: string): Promise<void> {
   for (const node of lab.nodes) {
-    if (!node.daemon?.running) continue;
+    if (!node.daemon?.running || node.name === name) continue;
     await lab.waitFor(
       async () => (await node.farm()).members.find((member) => member.name === name)?.state === "dead",
       20_000,
