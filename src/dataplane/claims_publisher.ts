@@ -6,13 +6,17 @@ import { BUCKETS } from "../core/limits.ts";
 import { type ClaimsBasis } from "../membership/types.ts";
 import { Columns } from "../ownership/rendezvous.ts";
 import { OwnerTable, type WeightedMember } from "../ownership/table.ts";
-import { CLAIM, CONTESTED, FRESH, RETAINED, type SharedClaims } from "./shared.ts";
+import { CLAIM, CONTESTED, FRESH, RETAINED, SharedClaims } from "./shared.ts";
 
 /** Buckets of one group in the bitmaps that heartbeats carry: 1,024 groups, 128 bytes for each table. */
 export const GROUP_BUCKETS = 64;
 const GROUP_BITMAP_BYTES = BUCKETS / GROUP_BUCKETS / 8;
 /** A gain is fresh for this long (ms): no ring holds a frame back for longer without being full. */
 const FRESH_MS = 1_000;
+/** A view change of a small farm that takes no longer than this (ms) runs as compiled code. */
+const WARM_MS = 4;
+/** On a machine so busy that it never gets there, a node does not wait longer (ms) for it before it joins. */
+const WARM_UP_MS_MAX = 500;
 /** One bit for each bucket: what the control thread tells of the kernel's connections. */
 export const BUCKET_BITMAP_BYTES = BUCKETS / 8;
 
@@ -56,11 +60,41 @@ export class ClaimsPublisher {
     return this.#columns.has(name);
   }
 
-  /** Runs every computation of a view change once, so that the first real one finds compiled code. */
+  /**
+   * Runs every computation of a view change on claims of its own, until it is fast: interpreted code takes tens of
+   * milliseconds for what compiled code does in one or two, and a short heartbeat interval has none to spare.
+   */
   warmUp(ownName: string): void {
-    const others = [`${ownName}.1`, `${ownName}.2`];
-    const built = OwnerTable.build(this.#weighted([ownName, ...others].map((name) => ({ name, weight: 1 }))));
-    built.without(1);
+    const copy = this.claims.copy !== undefined ? new Uint8Array(this.tables.length * BUCKETS) : undefined;
+    const { buffer } = SharedClaims.create(this.tables.length, 0);
+    const other = new ClaimsPublisher(
+      new Uint8Array(32),
+      new SharedClaims(buffer, copy),
+      this.tables,
+      this.wallMs,
+    );
+    const weights = (weight: number) => this.tables.map((_, table) => table === 0 ? 1 : weight);
+    const members = ["a", "b"].map((suffix) => ({ name: `${ownName}.${suffix}`, weights: weights(100) }));
+    const own = { ownName, ownWeights: weights(100), ownPreviousWeights: undefined };
+    const everyGroup = new Uint8Array(GROUP_BITMAP_BYTES).fill(0xff);
+    const views: ClaimsBasis[] = [
+      { ...own, members: [] },
+      { ...own, members: members.slice(0, 1) },
+      { ...own, members },
+      { ...own, ownPreviousWeights: weights(200), members },
+      { ...own, members: members.slice(1) },
+      { ...own, ownWeights: weights(0), members },
+    ];
+    const startedMs = this.wallMs();
+    let slowestMs: number;
+    do {
+      slowestMs = 0;
+      for (const view of views) {
+        const fromMs = this.wallMs();
+        other.publish(view, (table) => table === 1 ? everyGroup : undefined);
+        slowestMs = Math.max(slowestMs, this.wallMs() - fromMs);
+      }
+    } while (slowestMs > WARM_MS && this.wallMs() - startedMs < WARM_UP_MS_MAX);
   }
 
   /**
