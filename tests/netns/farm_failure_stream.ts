@@ -3,7 +3,7 @@
  * client that sends 32-bit numbers in order and checks each that comes back. Run in a namespace of a lab:
  *
  *   farm_failure_stream.ts server PORT
- *   farm_failure_stream.ts client ADDRESS PORT CONNECTIONS
+ *   farm_failure_stream.ts client ADDRESS PORT CONNECTIONS [MS_BETWEEN_WRITES NUMBERS_IN_ONE]
  *
  * The client reports on each line of standard input: one JSON array with the state of every connection.
  */
@@ -11,9 +11,9 @@
 import net from "node:net";
 import { lines } from "../../src/lab/lines.ts";
 
-/** Numbers in one write. */
+/** Numbers in one write, unless told. */
 const CHUNK_NUMBERS = 256;
-/** Between two writes of one connection: some ten packets a second on each of many. */
+/** Between two writes of one connection, unless told: some ten packets a second on each of many. */
 const WRITE_EVERY_MS = 50;
 /** Numbers that may be under way: a connection that is not answered stops to send. */
 const UNDER_WAY_MAX = 65_536;
@@ -24,6 +24,8 @@ export interface StreamState {
   readonly sent: number;
   /** Numbers that came back, each right and in its place. */
   readonly received: number;
+  /** The longest time that a number was under way since the last report, in ms; what still is, counts too. */
+  readonly slowestMs: number;
   readonly error?: string;
 }
 
@@ -33,24 +35,35 @@ class Stream {
   error: string | undefined;
   readonly #socket: net.Socket;
   #rest = new Uint8Array(0);
+  /** Of each write under way: the number after its last one, and when it was written. */
+  readonly #underWay: Array<{ end: number; atMs: number }> = [];
+  #slowestMs = 0;
 
-  constructor(host: string, port: number) {
+  constructor(host: string, port: number, readonly everyMs: number, readonly numbers: number) {
     this.#socket = net.connect({ host, port });
     this.#socket.setNoDelay(true);
     this.#socket.on("error", (error) => this.error ??= error.message);
     this.#socket.on("close", () => this.error ??= "closed");
     this.#socket.on("data", (data) => this.#check(data));
-    this.#socket.on("connect", () => setInterval(() => this.#send(), WRITE_EVERY_MS));
+    // Not all at one moment.
+    const start = () => setTimeout(() => setInterval(() => this.#send(), everyMs), Math.random() * everyMs);
+    this.#socket.on("connect", start);
   }
 
-  get state(): StreamState {
-    return { port: this.#socket.localPort ?? 0, sent: this.sent, received: this.received, error: this.error };
+  /** The state, and a new beginning for `slowestMs`. */
+  report(): StreamState {
+    const { sent, received, error } = this;
+    const oldest = this.#underWay[0];
+    const slowestMs = Math.max(this.#slowestMs, oldest === undefined ? 0 : performance.now() - oldest.atMs);
+    this.#slowestMs = 0;
+    return { port: this.#socket.localPort ?? 0, sent, received, slowestMs, error };
   }
 
   #send(): void {
     if (this.error !== undefined || this.sent - this.received > UNDER_WAY_MAX) return;
-    const chunk = new DataView(new ArrayBuffer(CHUNK_NUMBERS * 4));
-    for (let i = 0; i < CHUNK_NUMBERS; i++) chunk.setUint32(i * 4, this.sent++);
+    const chunk = new DataView(new ArrayBuffer(this.numbers * 4));
+    for (let i = 0; i < this.numbers; i++) chunk.setUint32(i * 4, this.sent++);
+    this.#underWay.push({ end: this.sent, atMs: performance.now() });
     this.#socket.write(new Uint8Array(chunk.buffer));
   }
 
@@ -66,13 +79,22 @@ class Stream {
       this.received++;
     }
     this.#rest = bytes.slice(whole);
+    while (this.#underWay.length > 0 && this.#underWay[0].end <= this.received) {
+      this.#slowestMs = Math.max(this.#slowestMs, performance.now() - this.#underWay.shift()!.atMs);
+    }
   }
 }
 
-async function client(host: string, port: number, count: number): Promise<void> {
-  const streams = Array.from({ length: count }, () => new Stream(host, port));
+async function client(
+  host: string,
+  port: number,
+  count: number,
+  everyMs = WRITE_EVERY_MS,
+  numbers = CHUNK_NUMBERS,
+): Promise<void> {
+  const streams = Array.from({ length: count }, () => new Stream(host, port, everyMs, numbers));
   for await (const _ of lines(Deno.stdin.readable)) {
-    console.log(JSON.stringify(streams.map(({ state }) => state)));
+    console.log(JSON.stringify(streams.map((stream) => stream.report())));
   }
 }
 
@@ -87,5 +109,5 @@ function server(port: number): void {
 if (import.meta.main) {
   const [what, ...rest] = Deno.args;
   if (what === "server") server(Number(rest[0]));
-  else await client(rest[0], Number(rest[1]), Number(rest[2]));
+  else await client(rest[0], ...rest.slice(1).map(Number) as [number, number, number?, number?]);
 }
