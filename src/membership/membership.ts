@@ -114,7 +114,7 @@ export class Membership extends MembershipState {
 
   /** Counts frames to the virtual IPs; goes out with heartbeats. */
   setVipFramesSeen(count: number): void {
-    this.vipFramesSeen = count;
+    this.vipFramesSeen = this.framesBefore + count;
   }
 
   /**

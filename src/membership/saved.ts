@@ -16,6 +16,7 @@ export interface SavedMembership {
   readonly members: readonly SavedMember[];
   readonly holds: readonly Hold[];
   readonly sequence: number;
+  readonly vipFramesSeen: number;
   readonly lastOkMs: number;
   readonly lastInputMs: number;
   readonly ownSinceMs: number;

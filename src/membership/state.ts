@@ -53,6 +53,8 @@ export abstract class MembershipState {
   protected readonly retained = new Map<number, Uint8Array>();
   protected servicesDigest: number;
   protected vipFramesSeen = 0;
+  /** Of these, those that another process of this node saw. */
+  protected framesBefore = 0;
   protected sequence = 0;
 
   protected claimsDirty = false;
@@ -96,6 +98,7 @@ export abstract class MembershipState {
       members: [...this.members.values()].map(saveMember),
       holds: this.holds.all,
       sequence: this.sequence,
+      vipFramesSeen: this.vipFramesSeen,
       lastOkMs: this.schedule.lastOkMs,
       lastInputMs: this.lastInputMs,
       ownSinceMs: this.ownSinceMs,
@@ -118,6 +121,7 @@ export abstract class MembershipState {
     for (const member of saved.members) this.members.set(member.name, restoreMember(member));
     this.holds.restore(saved.holds);
     this.sequence = saved.sequence;
+    this.vipFramesSeen = this.framesBefore = saved.vipFramesSeen;
     this.schedule.lastOkMs = saved.lastOkMs;
     this.lastInputMs = saved.lastInputMs;
     this.ownSinceMs = saved.ownSinceMs;

@@ -33,11 +33,10 @@ interface Streams {
   goOn(numbers: number): Promise<void>;
 }
 
-async function spawn(lab: Lab, namespace: string, args: string[]): Promise<
-  AsyncGenerator<string> & {
-    ask(): Promise<StreamState[]>;
-  }
-> {
+/** farm_failure_stream.ts in a namespace: its lines, and a question for the state of its connections. */
+type StreamProgram = AsyncGenerator<string> & { ask(): Promise<StreamState[]> };
+
+function spawn(lab: Lab, namespace: string, args: string[]): StreamProgram {
   const program = new URL("./farm_failure_stream.ts", import.meta.url).pathname;
   const process = lab.spawn(namespace, [Deno.execPath(), "run", "-A", "--quiet", program, ...args], {
     stdin: "piped",
@@ -59,13 +58,13 @@ async function farmWithStreams(count: number): Promise<{ lab: Lab; n1: LabNode; 
   try {
     await lab.startServices();
     for (const { name } of lab.nodes) {
-      assert.equal((await (await spawn(lab, name, ["server", String(STREAM_PORT)])).next()).value, "ready");
+      assert.equal((await spawn(lab, name, ["server", String(STREAM_PORT)]).next()).value, "ready");
     }
     const [n1] = lab.nodes;
     await lab.startNode(1);
     await lab.waitForMembers(["n1"]);
     const where = [lab.virtualIps.ipv4[0], STREAM_PORT, count, WRITE_EVERY_MS, NUMBERS].map(String);
-    const client = await spawn(lab, "c1", ["client", ...where]);
+    const client = spawn(lab, "c1", ["client", ...where]);
     let slowestMs: number[] = Array(count).fill(0);
     const ask = async () => {
       const states = await client.ask();

@@ -101,3 +101,20 @@ Deno.test("a drained node claims nothing and keeps what it may hold", () => {
   assert.equal(rig.count(RETAINED), claimed);
   assert.equal(rig.claims.claimedCount(1), 0);
 });
+
+Deno.test("connections from before the start are retained, except in buckets that are claimed", () => {
+  const rig = new Rig();
+  const held = new Uint8Array(BUCKET_BITMAP_BYTES);
+  held[0] = 0b101;
+  rig.publisher.retain(1, held);
+  assert.equal(rig.count(RETAINED), 2);
+  assert.equal(rig.publisher.retainedGroups(1)![0], 1);
+  rig.publish(["b"]);
+  for (const bucket of [0, 2]) {
+    const flags = rig.claims.tables[1][bucket];
+    assert.ok(flags === RETAINED || flags === (CLAIM | FRESH), `${flags}`);
+  }
+  rig.publish([]);
+  rig.publisher.retain(1, held);
+  assert.equal(rig.count(RETAINED), 0);
+});

@@ -136,6 +136,19 @@ Deno.test("in a contested bucket a SYN goes to the claimant, the rest to whose k
   assert.equal(loser.decide(tcp(ACK)), "not_held");
 });
 
+Deno.test("a retained connection needs no lease, a claim does", () => {
+  const rig = new Rig();
+  rig.connections.add("40000");
+  rig.setAll(SERVICE.web, RETAINED);
+  rig.claims.silence(rig.nowMs32);
+  assert.equal(rig.decide(tcp(ACK)), "accepted_held");
+  assert.equal(rig.decide(tcp(SYN)), "not_owner");
+  rig.setAll(SERVICE.web, RETAINED | CONTESTED);
+  assert.equal(rig.decide(tcp(ACK)), "accepted_held");
+  rig.setAll(SERVICE.web, CLAIM | CONTESTED);
+  assert.equal(rig.decide(tcp(ACK)), "no_lease");
+});
+
 Deno.test("a frame that was captured before its bucket was gained is left to the former claimant", () => {
   const rig = new Rig();
   rig.claimAll();

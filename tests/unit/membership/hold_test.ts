@@ -1,0 +1,92 @@
+/** A program that crashes or is replaced: rule 10 of src/membership/README.md, and the hand-over of a membership. */
+import assert from "node:assert/strict";
+import type { Effect } from "../../../src/membership/types.ts";
+import { decodeMessage, encodeMessage, type ToWorker } from "../../../src/supervisor/messages.ts";
+import { Bench, Peer } from "./bench.ts";
+
+Deno.test("a membership goes on in another process, and the others notice nothing", () => {
+  const bench = new Bench(), n2 = new Peer("n2");
+  bench.pass(2000, n2);
+  // As it goes from process to process.
+  const snapshot = { identity: "", membership: bench.node.save(), senders: [], draining: false };
+  const message = decodeMessage(encodeMessage({ do: "takeOver", snapshot }));
+  const saved = (message as Extract<ToWorker, { do: "takeOver" }>).snapshot.membership;
+  const next = new Bench();
+  next.nowMs = bench.nowMs;
+  next.log.length = 0;
+  next.sent.length = 0;
+  next.node.restore(saved);
+  assert.deepEqual(next.kinds(next.node.takeEffects()).slice(0, 2), ["claims", "lease"]);
+  assert.deepEqual(next.node.basis(), bench.node.basis());
+  assert.equal(next.node.leaseDeadlineMs, bench.node.leaseDeadlineMs);
+  bench.pass(100);
+  next.act(() => {});
+  const { sequence, state, incarnation, settingsVersion, heard } = next.last;
+  assert.deepEqual({ state, incarnation, settingsVersion, heard }, {
+    state: bench.last.state,
+    incarnation: bench.last.incarnation,
+    settingsVersion: bench.last.settingsVersion,
+    heard: bench.last.heard,
+  });
+  assert.equal(sequence, saved.sequence + 1);
+  next.pass(1000, n2);
+  assert.equal(next.state("n1"), "up");
+  assert.ok(!next.kinds().includes("self.rejoining"));
+});
+
+/** A node that is up, and a confirmed member that retains something and then is said to have crashed. */
+function crashed(holdMs: number): { bench: Bench; n2: Peer; n3: Peer; effects: Effect[] } {
+  const bench = new Bench(), n2 = new Peer("n2"), n3 = new Peer("n3");
+  bench.pass(2000, n2, n3);
+  assert.equal(bench.state("n2"), "up");
+  assert.equal(bench.node.retainedByOthers(1), undefined);
+  const goodbye = { state: "left" as const, holdMs, heard: [], weights: [0, 0], binding: false, sequence: 1 };
+  const effects = bench.hear(n2, { ...goodbye, incarnation: 600 });
+  return { bench, n2, n3, effects };
+}
+
+Deno.test("a crash: the others take over at once, and every bucket is contested for the hold", () => {
+  const { bench, n3, effects } = crashed(5000);
+  assert.deepEqual(bench.node.basis().members.map(({ name }) => name), ["n3"]);
+  assert.ok(bench.kinds(effects).includes("claims"));
+  assert.ok(bench.kinds(effects).includes("member.crashed"));
+  assert.deepEqual(bench.node.retainedByOthers(1), new Uint8Array(128).fill(0xff));
+  const startMs = bench.nowMs;
+  bench.pass(4990, n3);
+  assert.notEqual(bench.node.retainedByOthers(1), undefined);
+  bench.pass(20, n3);
+  assert.equal(bench.node.retainedByOthers(1), undefined, `over ${bench.nowMs - startMs} ms later`);
+  assert.ok(bench.kinds().includes("member.not_back"));
+});
+
+Deno.test("a hold ends as soon as the node is back and says what it retains", () => {
+  const { bench, n2, n3 } = crashed(5000);
+  const back = { incarnation: 601, state: "joining" as const, weights: [0, 0], binding: false };
+  const retained = [{ table: 1, bitmap: new Uint8Array(128).fill(1, 0, 1) }];
+  n2.settings = { ...back, retained };
+  bench.pass(50, n3);
+  bench.hear(n2, { heard: [] });
+  assert.equal(bench.node.retainedByOthers(1)![100], 0xff, "not before it hears us: it could be a recording");
+  bench.hear(n2);
+  assert.deepEqual(bench.node.retainedByOthers(1), retained[0].bitmap);
+  bench.pass(6000, n2, n3);
+  assert.ok(!bench.kinds().includes("member.not_back"));
+});
+
+Deno.test("a second crash ends the hold; repeated goodbyes do not make it longer", () => {
+  const { bench, n2, n3 } = crashed(5000);
+  const goodbye = { state: "left" as const, heard: [], weights: [0, 0], binding: false };
+  bench.pass(3000, n3);
+  bench.hear(n2, { ...goodbye, incarnation: 600, holdMs: 5000 });
+  bench.pass(2010, n3);
+  assert.equal(bench.node.retainedByOthers(1), undefined);
+  const again = crashed(5000);
+  again.bench.hear(again.n2, { ...goodbye, incarnation: 700, holdMs: 0 });
+  assert.equal(again.bench.node.retainedByOthers(1), undefined);
+});
+
+Deno.test("a goodbye without a hold leaves nothing contested", () => {
+  const { bench, effects } = crashed(0);
+  assert.equal(bench.node.retainedByOthers(1), undefined);
+  assert.ok(bench.kinds(effects).includes("member.left"));
+});
