@@ -159,7 +159,8 @@ class MembershipThread {
       this.#carryOut();
       const dueMs = this.#membership.nextTickMs();
       this.#poll.wait(backlog ? 0 : Math.max(0, dueMs - boottimeMs()));
-      this.#latenessMsMax = Math.max(this.#latenessMsMax, boottimeMs() - dueMs);
+      // The first heartbeat is due at once, which is late by no measure.
+      if (Number.isFinite(dueMs)) this.#latenessMsMax = Math.max(this.#latenessMsMax, boottimeMs() - dueMs);
       backlog = this.#receive();
       this.#prepareOne();
       await this.#takeMessages();
