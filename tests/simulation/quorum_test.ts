@@ -9,7 +9,7 @@ import { Membership } from "../../src/membership/membership.ts";
 import { BUCKETS_WATCHED, type MakeMembership, type SimulatedNode, Violation, World } from "./world.ts";
 
 const FIRST_SEED = Number(Deno.env.get("VIPFARM_SIM_SEED") ?? 1);
-const SEEDS = 60;
+const SEEDS = Math.ceil(Number(Deno.env.get("VIPFARM_SIM_STEPS") ?? 400_000) / 6_500);
 const EPISODES = 6;
 /** Without a quorum a node has stopped within this of the cut: the lease, and what a wake-up may be late. */
 const STOPPED_INTERVALS = 4.1;

@@ -77,6 +77,14 @@ Deno.test("shares that differ between services have a column each; held and want
   assert.match(text, /^n2 +up +33\.3% +0\.0% +100/m);
 });
 
+Deno.test("warnings stand under the sentence, each with its remedy", () => {
+  const { status } = new PlainFarm();
+  const message = "n3 gets none of the frames.", remedy = "Let the switch flood\x1b[2J.";
+  status.warnings.push({ kind: "lan.deaf", message, remedy });
+  const lines = renderStatus(status, (_, part) => part).split("\n");
+  assert.deepEqual(lines.slice(2, 5), [`! ${message}`, "  Let the switch flood [2J.", ""]);
+});
+
 Deno.test("status --json is what the API gives", async () => {
   await withServer({}, async (served) => {
     assert.deepEqual(
