@@ -8,7 +8,13 @@ const status = (effective: bigint) =>
 
 Deno.test("missing capabilities that the daemon needs are errors, the others warnings", () => {
   assert.ok(capabilityFindings(status((1n << 41n) - 1n)).every(({ ok }) => ok === true));
-  assert.deepEqual(capabilityFindings(status(0n)).map(({ ok }) => ok), [false, false, "warning", "warning", "warning"]);
+  assert.deepEqual(capabilityFindings(status(0n)).map(({ ok }) => ok), [
+    false,
+    false,
+    "warning",
+    "warning",
+    "warning",
+  ]);
   const onlyNet = capabilityFindings(status(1n << 12n | 1n << 13n));
   assert.deepEqual(onlyNet.map(({ ok }) => ok), [true, true, "warning", "warning", "warning"]);
   assert.match(onlyNet[2].remedy ?? "", /AmbientCapabilities=CAP_SYS_NICE.*--cap-add SYS_NICE/);

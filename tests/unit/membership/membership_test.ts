@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { MEMBERS_MAX } from "../../../src/core/limits.ts";
 import { claimsBucket } from "../../../src/membership/claims.ts";
-import type { Heartbeat } from "../../../src/wire/heartbeat.ts";
 import { Bench, Peer, WALL_MS } from "./bench.ts";
 
 Deno.test("alone, a node listens, announces itself, and is up after five intervals", () => {
