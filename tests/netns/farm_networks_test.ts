@@ -230,7 +230,7 @@ Deno.test(
   { name: "a group for IPv6 alone: heartbeats use it although there are IPv4 addresses", ignore },
   async () => {
     await using lab = await startFarm({ nodes: 2, config: { heartbeat: { group: "ff02::77" } } });
-    const { heartbeat_networks: [{ network, members }] } = await networksOf(lab.node(1));
+    const { heartbeat_networks: [{ network, members }] } = await networksOf(lab.node(1), 1);
     assert.equal(network, "eth0 (multicast ff02::77)");
     assert.equal(members[0].name, "n2");
   },
