@@ -263,7 +263,9 @@ Deno.test(
     const tookMs = nowMs() - killedMs;
     const errors = (await streams.states()).map(({ error }) => error);
     assert.equal(errors.length, mine.length);
-    assert.ok(errors.every((error) => /ECONNRESET/.test(error ?? "")), String(new Set(errors)));
+    // Who writes in the moment of the reset is told that the pipe is broken.
+    const others = errors.filter((error) => !/ECONNRESET|EPIPE/.test(error ?? ""));
+    assert.deepEqual(others, [], "ends other than by a reset");
     assert.ok(tookMs >= HOLD_MS - 100, `resets after ${tookMs} ms already`);
     // The supervisor tries again and again, and the node comes back when it can.
     await Deno.writeTextFile(n1.configPath, good);
