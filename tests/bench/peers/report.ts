@@ -22,6 +22,7 @@ export const COLUMNS: readonly Column[] = [
   { title: "requests/s, keep-alive", key: "keepAlivePerS", format: whole, smallerIsBetter: false },
   { title: "requests/s, a connection each", key: "connectPerS", format: whole, smallerIsBetter: false },
   { title: "download, Gbit/s", key: "downloadGbps", format: gbps, smallerIsBetter: false },
+  { title: "download, one client, Gbit/s", key: "downloadOneGbps", format: gbps, smallerIsBetter: false },
   { title: "upload, Gbit/s", key: "uploadGbps", format: gbps, smallerIsBetter: false },
   { title: "latency p50, µs", key: "latencyP50Us", format: whole, smallerIsBetter: true },
   { title: "latency p99, µs", key: "latencyP99Us", format: whole, smallerIsBetter: true },
@@ -42,6 +43,7 @@ export function medians(rounds: readonly Figures[]): Figures {
     latencyP50Us: of("latencyP50Us"),
     latencyP99Us: of("latencyP99Us"),
     downloadGbps: of("downloadGbps"),
+    downloadOneGbps: of("downloadOneGbps"),
     uploadGbps: of("uploadGbps"),
   };
 }
@@ -129,8 +131,8 @@ ${spreadTable(contenders)}
 ${contenders.map(({ name, setup }) => `- **${name}**: ${setup}.`).join("\n")}
 
 Requests: nginx on every node, answering a few bytes; wrk on each of three clients, 16 connections each.
-Latency: one client, one request at a time, keep-alive. Bulk: iperf3 on each client, two TCP streams each, Gbit/s
-that arrived. xt_cluster hashes the client's address only, hence three clients: its seed, and vipfarm's secret
+Latency: one client, one request at a time, keep-alive. Bulk: iperf3 on each client (or on one), two TCP streams each,
+Gbit/s that arrived. xt_cluster hashes the client's address only, hence three clients: its seed, and vipfarm's secret
 for the bulk service (affinity \`client\`), are chosen so that each client meets a different node, and HAProxy sends
 each client's bulk to a different one. HTTP in vipfarm has affinity \`connection\`.
 `;

@@ -43,6 +43,7 @@ const figures = (value: number): Figures => ({
   latencyP50Us: value,
   latencyP99Us: value,
   downloadGbps: value,
+  downloadOneGbps: value,
   uploadGbps: value,
 });
 
@@ -58,7 +59,7 @@ Deno.test("a disturbed round does not change the ratios", () => {
     { name: "straight", setup: "none", rounds: [figures(100), figures(10), figures(120)] },
     { name: "other", setup: "some", rounds: [figures(50), figures(5), figures(60)] },
   ];
-  assert.match(ratioTable(contenders).split("\n")[3], /\| other +(\| +50 ){6}\|/);
+  assert.match(ratioTable(contenders).split("\n")[3], /\| other +(\| +50 ){7}\|/);
 });
 
 Deno.test("ratios are to the first contender, in hundredths", () => {
@@ -68,8 +69,8 @@ Deno.test("ratios are to the first contender, in hundredths", () => {
   ];
   const rows = ratioTable(contenders).split("\n");
   assert.equal(rows.length, 4);
-  assert.deepEqual(rows[2].split("|").slice(2, -1).map(Number), Array(6).fill(100));
-  assert.deepEqual(rows[3].split("|").slice(2, -1).map(Number), Array(6).fill(25));
+  assert.deepEqual(rows[2].split("|").slice(2, -1).map(Number), Array(7).fill(100));
+  assert.deepEqual(rows[3].split("|").slice(2, -1).map(Number), Array(7).fill(25));
   const conditions = { rounds: 1, seconds: 1, cores: 2, kernel: "6.18" };
   assert.match(report(contenders, conditions), /- \*\*other\*\*: some\./);
 });
