@@ -30,7 +30,7 @@ Deno.test({
         const row = ratios.split("\n").find((line) => line.startsWith(`| ${contender} `));
         assert.ok(row, `${contender} is not in the report:\n${report}`);
         const figures = row.split("|").slice(2, -1).map(Number);
-        assert.equal(figures.length, 6, row);
+        assert.equal(figures.length, 7, row);
         assert.ok(figures.every((figure) => figure > 0), row);
       }
     } finally {
