@@ -60,9 +60,12 @@ export interface Outage {
   readonly over: boolean;
 }
 
+/** The client's own system refused to begin, as it does now and then with a port just used: nothing was sent. */
+const NEVER_SENT = "EINVAL";
+
 /** The outage that these attempts saw after a moment (ms since 1970). */
 export function outageSince(answers: readonly Answer[], sinceMs: number): Outage {
-  const failed = answers.filter((answer) => answer.node === undefined);
+  const failed = answers.filter((answer) => answer.node === undefined && answer.error !== NEVER_SENT);
   const lastFailureMs = Math.max(...failed.map((answer) => answer.startMs), -Infinity);
   const later = answers.filter((answer) => answer.node !== undefined && answer.startMs > lastFailureMs);
   const firstMs = Math.min(...later.map((answer) => answer.startMs));
