@@ -6,28 +6,30 @@
  * unknown names) is in `semantic.ts`; what becomes of the values is in `resolve.ts`.
  */
 import { z } from "zod";
-import { parseAddress } from "../core/address.ts";
 import {
   MEMBERS_MAX,
   PORT_RANGES_MAX,
   SERVICES_MAX,
   VIRTUAL_IPS_MAX,
   WEIGHT_DEFAULT,
-  WEIGHT_MAX,
 } from "../core/limits.ts";
 import {
-  DURATION_PATTERN,
-  INTERFACE_PATTERN,
-  isPortRange,
-  isUnicast,
-  NAME_PATTERN,
-  parsePorts,
-  PORT_MAX,
-  PORTS_PATTERN,
-} from "./values.ts";
-
-/** What a value should have been, in words that complete "expected …". Kept out of the JSON Schema. */
-export const expectations: ReturnType<typeof z.registry<{ expected: string }>> = z.registry();
+  anyAddress,
+  choice,
+  duration,
+  expectations,
+  expecting,
+  filePath,
+  interfaceName,
+  list,
+  name,
+  portNumber,
+  section,
+  someOf,
+  unicastAddress,
+  weight,
+} from "./schema_values.ts";
+import { isPortRange, parsePorts, PORT_MAX, PORTS_PATTERN } from "./values.ts";
 
 /** Values that a later version will take, by the dotted name of the key; today they are refused by name. */
 export const LATER: Readonly<Record<string, readonly string[]>> = {
@@ -45,54 +47,6 @@ export const INTERVAL_MS = { min: 10, max: 10_000 } as const;
 export const DRAIN_MS_MAX = 24 * 3_600_000;
 /** Heartbeat interfaces: two are redundant, and every one costs a datagram per interval. */
 const HEARTBEAT_INTERFACES_MAX = 8;
-
-function expecting<T extends z.ZodType>(schema: T, expected: string): T {
-  expectations.add(schema, { expected });
-  return schema;
-}
-
-const name = () =>
-  expecting(
-    z.string().regex(NAME_PATTERN),
-    "1 to 63 letters, digits, dots, underscores or hyphens (in quotes if it looks like a number)",
-  );
-const interfaceName = () =>
-  expecting(z.string().regex(INTERFACE_PATTERN), "the name of a network interface, such as eth0");
-const unicastAddress = () =>
-  expecting(
-    z.string().refine((text) => {
-      const address = parseAddress(text);
-      return address !== undefined && isUnicast(address);
-    }).meta({ anyOf: [{ format: "ipv4" }, { format: "ipv6" }] }),
-    "a unicast IPv4 or IPv6 address without prefix length, such as 192.0.2.100 or 2001:db8::100",
-  );
-const anyAddress = () =>
-  expecting(
-    z.string().refine((text) => parseAddress(text) !== undefined).meta({
-      anyOf: [{ format: "ipv4" }, { format: "ipv6" }],
-    }),
-    "an IPv4 or IPv6 address",
-  );
-const duration = (example: string) =>
-  expecting(
-    z.string().regex(DURATION_PATTERN),
-    `a duration with its unit (ms, s, m or h), such as ${example}`,
-  );
-const weight = () =>
-  expecting(z.int().min(0).max(WEIGHT_MAX), `a whole number from 0 (no new flows) to ${WEIGHT_MAX}`);
-const filePath = (what: string) => expecting(z.string().min(1).max(4_095), `the path of ${what}`);
-const portNumber = () => expecting(z.int().min(1).max(PORT_MAX), `a port number from 1 to ${PORT_MAX}`);
-const choice = <const T extends readonly [string, ...string[]]>(values: T) =>
-  expecting(
-    z.enum(values),
-    values.length === 1 ? values[0] : `${values.slice(0, -1).join(", ")} or ${values.at(-1)}`,
-  );
-const list = <T extends z.ZodType>(item: T, max: number, what: string) =>
-  expecting(z.array(item).max(max), `a list of ${what}, at most ${max}`);
-const someOf = <T extends z.ZodType>(item: T, max: number, what: string) =>
-  expecting(z.array(item).min(1).max(max), `a list of one to ${max} ${what}`);
-const section = <T extends z.ZodRawShape>(shape: T) =>
-  expecting(z.strictObject(shape), `a mapping with ${Object.keys(shape).join(", ")}`);
 
 const virtualIp = section({
   address: unicastAddress().describe("IPv4 or IPv6 address that clients use"),
