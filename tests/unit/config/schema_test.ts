@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { z } from "zod";
 import { generatedFiles } from "../../../src/config/generate.ts";
 import { parseConfig } from "../../../src/config/load.ts";
-import { expectations, farmFile, LATER, schemaAt } from "../../../src/config/schema.ts";
+import { farmFile, LATER, schemaAt } from "../../../src/config/schema.ts";
+import { expectations } from "../../../src/config/schema_values.ts";
 import { starterFile } from "../../../src/config/starter.ts";
 
 for (const [path, text] of Object.entries(generatedFiles())) {
