@@ -12,6 +12,11 @@ const ByService = <T extends z.ZodType>(value: T) => z.record(z.string(), value)
 
 export const MEMBER_STATES = ["joining", "up", "draining", "suspect", "leaving", "silent", "dead"] as const;
 
+export const CheckDownSchema = z.object({
+  check: z.string().openapi({ description: "Name of the check.", example: "web" }),
+  reason: z.string(),
+}).openapi("CheckDown");
+
 export const MemberSchema = z.object({
   name: z.string().openapi({ example: "n1" }),
   state: z.enum(MEMBER_STATES),
@@ -24,11 +29,36 @@ export const MemberSchema = z.object({
   incarnation: z.number().openapi({ description: "Grows with every start of its daemon." }),
   weight: z.number().openapi({ description: "The weight it asks for where no service says otherwise." }),
   weights: ByService(z.number()).openapi({ description: "Effective weight in each service." }),
+  last_resort: z.array(z.string()).optional().openapi({
+    description: "Services for which its own checks fail: it takes only what no healthy node can.",
+  }),
   shares: ByService(Share).openapi({
     description: "Fraction of new flows of each service that is meant for it in this view.",
   }),
   claimed: ByService(Share).optional().openapi({
-    description: "Fraction that it claims right now; only this node knows its own.",
+    description:
+      "Fraction that it claims right now. Like all below, of other nodes it is what they last told.",
+  }),
+  since: z.string().optional().openapi({ format: "date-time", description: "When it came into this state." }),
+  last_heard_ms: z.number().optional().openapi({
+    description: "Age of its last heartbeat; not for this node.",
+  }),
+  version: z.string().optional(),
+  digest: z.string().optional().openapi({
+    description: "Of its configuration: equal where the files say the same.",
+  }),
+  application: z.object({
+    state: z.string().openapi({ example: "up" }),
+    reason: z.string(),
+  }).optional().openapi({ description: "The application that the farm serves, on that node." }),
+  checks_down: z.array(CheckDownSchema).optional().openapi({ description: "At most four." }),
+  retained: z.number().int().optional().openapi({
+    description: "Open connections that stay there although their buckets have moved.",
+  }),
+  flows_per_s: z.number().optional().openapi({ description: "New TCP connections that it accepted." }),
+  packets_per_s: z.number().optional().openapi({ description: "Packets that it accepted." }),
+  lateness_ms: z.number().optional().openapi({
+    description: "Largest lateness of its heartbeats in the last second.",
   }),
 }).openapi("Member");
 
