@@ -18,6 +18,7 @@ import { type FarmConfig, type NodeConfig } from "../config/load.ts";
 import { type IpAddress } from "../core/address.ts";
 import { type FarmKeys } from "../core/keys.ts";
 import { BUCKETS } from "../core/limits.ts";
+import { isLastResort, plainWeight } from "../core/weight.ts";
 import { PRESENCE } from "../dataplane/plan.ts";
 import { type SharedClaims, type SharedCounters } from "../dataplane/shared.ts";
 import { type Verdict, VERDICTS } from "../dataplane/verdicts.ts";
@@ -126,7 +127,9 @@ export class Farm implements FarmSource {
         ...(member.address !== "" && { address: member.address }),
         incarnation: member.incarnation,
         weight: this.#weightOf(member),
-        weights: this.#byService((table) => member.weights[table] ?? 0),
+        weights: this.#byService((table) => plainWeight(member.weights[table] ?? 0)),
+        last_resort: config.services.filter((_, index) => isLastResort(member.weights[index + 1] ?? 0))
+          .map(({ name }) => name),
         shares: this.#byService((table) => shares[table].get(member.name) ?? 0),
         ...(member.self && { claimed: this.#byService((table) => this.#claimedShare(table)) }),
       })),
@@ -253,7 +256,7 @@ export class Farm implements FarmSource {
 
   /** The weight that a node asks for where no service has its own: the largest, which is what `weight` sets. */
   #weightOf(member: MemberView): number {
-    return Math.max(0, ...member.weights.slice(PRESENCE + 1));
+    return Math.max(0, ...member.weights.slice(PRESENCE + 1).map(plainWeight));
   }
 
   #voters(): Voters {

@@ -1,5 +1,6 @@
 /** Who claims a bucket: the rule that the tables are built by, for one bucket. */
 
+import { weightFactor } from "../core/weight.ts";
 import type { ClaimsBasis } from "./types.ts";
 
 /**
@@ -17,10 +18,10 @@ function owns(
   table: number,
   score: (name: string) => number,
 ): boolean {
-  const own = (ownWeights[table] ?? 0) * score(basis.ownName);
+  const own = weightFactor(ownWeights[table] ?? 0) * score(basis.ownName);
   if (own <= 0) return false;
   for (const member of basis.members) {
-    const other = (member.weights[table] ?? 0) * score(member.name);
+    const other = weightFactor(member.weights[table] ?? 0) * score(member.name);
     if (other > own || (other === own && member.name < basis.ownName)) return false;
   }
   return true;

@@ -5,6 +5,7 @@
 import type { IpAddress } from "../core/address.ts";
 import { EXIT, VipfarmError } from "../core/errors.ts";
 import { BUCKETS } from "../core/limits.ts";
+import { isLastResort, plainWeight, weightFactor } from "../core/weight.ts";
 import { AFFINITY, type Affinity, FlowHash, NETWORK_PREFIX_LENGTH } from "./flow_hash.ts";
 import { Draws } from "./rendezvous.ts";
 import { nameBefore } from "./table.ts";
@@ -23,7 +24,9 @@ export interface FlowQuestion {
 export interface MemberScore {
   readonly name: string;
   readonly weight: number;
-  /** weight · draw; 0 for weight 0. */
+  /** Its own checks fail: it owns only what no healthy member can. */
+  readonly lastResort?: true;
+  /** weight · draw, all but nothing for a last resort; 0 for weight 0. */
   readonly score: number;
 }
 
@@ -51,8 +54,9 @@ export function explainFlow(
   const bucket = bucketOfFlow(question);
   const scores = members.map(({ name, weight }) => ({
     name,
-    weight,
-    score: weight === 0 ? 0 : weight * new Draws(question.rendezvousKey, name).draw(bucket),
+    weight: plainWeight(weight),
+    ...(isLastResort(weight) && { lastResort: true as const }),
+    score: weight === 0 ? 0 : weightFactor(weight) * new Draws(question.rendezvousKey, name).draw(bucket),
   })).sort((a, b) => b.score - a.score || (nameBefore(a.name, b.name) ? -1 : 1));
   const [owner, runnerUp] = scores.filter((member) => member.weight > 0);
   return {
@@ -102,7 +106,10 @@ function sentences(
     );
     return parts.join(" ");
   }
-  const figures = (member: MemberScore) => `score ${member.score.toPrecision(4)}, weight ${member.weight}`;
+  const figures = (member: MemberScore) =>
+    `score ${member.score.toPrecision(4)}, weight ${member.weight}${
+      member.lastResort ? " as a last resort" : ""
+    }`;
   if (runnerUp === undefined) {
     parts.push(`${owner.name} is the only eligible member (${figures(owner)}).`);
   } else {
@@ -110,6 +117,10 @@ function sentences(
       `${owner.name} has the highest score for it (${figures(owner)});`,
       `if it leaves, ${runnerUp.name} takes over (${figures(runnerUp)}).`,
     );
+  }
+  const failing = scores.filter((member) => member.lastResort).map((member) => member.name);
+  if (failing.length > 0) {
+    parts.push(`Last resort, for what no healthy member can take: ${failing.join(", ")}.`);
   }
   const resting = scores.filter((member) => member.weight === 0).map((member) => member.name);
   if (resting.length > 0) parts.push(`Weight 0, hence no new flows: ${resting.join(", ")}.`);

@@ -7,11 +7,12 @@
 
 import { VipfarmError } from "../core/errors.ts";
 import { BUCKETS, MEMBERS_MAX, WEIGHT_MAX } from "../core/limits.ts";
+import { isWeight, weightFactor } from "../core/weight.ts";
 
 /** A member as the table sees it. */
 export interface WeightedMember {
   readonly name: string;
-  /** Whole number, 0 to 1000. 0: never an owner nor a runner-up. */
+  /** Whole number, 0 to 1000, or that as a last resort (`core/weight.ts`). 0: never an owner nor a runner-up. */
   readonly weight: number;
   /** Its draws, from `rendezvous.ts`. */
   readonly column: Float64Array;
@@ -134,8 +135,9 @@ function compete(
   owner: Uint8Array,
   runnerUp: Uint8Array,
 ): void {
+  const factor = weightFactor(weight);
   for (let i = 0; i < BLOCK; i++) {
-    const score = weight * column[start + i];
+    const score = factor * column[start + i];
     if (score <= second[i]) continue;
     if (score > best[i]) {
       second[i] = best[i];
@@ -184,7 +186,7 @@ function bestBut(owner: number, bucket: number, members: readonly WeightedMember
   let winner = NO_OWNER;
   for (const index of order) {
     if (index === owner) continue;
-    const score = members[index].weight * members[index].column[bucket];
+    const score = weightFactor(members[index].weight) * members[index].column[bucket];
     if (score > best) {
       best = score;
       winner = index;
@@ -204,8 +206,8 @@ function check(members: readonly WeightedMember[]): void {
   for (const { name, weight, column } of members) {
     if (names.has(name)) refuse("two members have the same name", name);
     names.add(name);
-    if (!Number.isInteger(weight) || weight < 0 || weight > WEIGHT_MAX) {
-      refuse(`a weight is a whole number from 0 to ${WEIGHT_MAX}`, `${name}: ${weight}`);
+    if (!isWeight(weight)) {
+      refuse(`a weight is a whole number from 0 to ${WEIGHT_MAX}, or a last resort`, `${name}: ${weight}`);
     }
     if (column.length !== BUCKETS) {
       refuse(`a column has ${BUCKETS} values`, `${name}: ${column.length}`);

@@ -5,6 +5,7 @@
 
 import { VipfarmError } from "../core/errors.ts";
 import { MEMBERS_MAX, NAME_LENGTH_MAX, SERVICES_MAX, WEIGHT_MAX } from "../core/limits.ts";
+import { isWeight } from "../core/weight.ts";
 
 /** What a member says it is. */
 export type WireState = "joining" | "up" | "draining" | "leaving" | "left";
@@ -32,7 +33,16 @@ export interface Retained {
   readonly bitmap: Uint8Array;
 }
 
-export type OrderVerb = "drain" | "resume" | "weight" | "start" | "stop" | "restart";
+/** A node whose program crashed, and whose connections live on in its kernel. */
+export interface HeldNode {
+  readonly name: string;
+  /** Of the goodbye that asked for the hold. */
+  readonly incarnation: number;
+  /** How long the hold still lasts. */
+  readonly leftMs: number;
+}
+
+export type OrderVerb = "drain" | "resume" | "weight" | "start" | "stop" | "restart" | "reload";
 
 /** Something that one node asks of another. */
 export interface Order {
@@ -64,7 +74,7 @@ export interface HeartbeatBody {
   readonly binding: boolean;
   /** Grows with every change of state or weights within one incarnation. */
   readonly settingsVersion: number;
-  /** One for each table; [0] is presence. */
+  /** One for each table, each plain or a last resort (`core/weight.ts`); [0] is presence. */
   readonly weights: readonly number[];
   /** Over all that nodes must agree on: virtual IPs, services, affinity. */
   readonly servicesDigest: number;
@@ -76,8 +86,12 @@ export interface HeartbeatBody {
   readonly holdMs: number;
   readonly heard: readonly HeardMember[];
   readonly retained: readonly Retained[];
+  /** Holds that last, for members that came too late to hear the goodbye. */
+  readonly holds: readonly HeldNode[];
   readonly orders: readonly Order[];
   readonly answers: readonly Answer[];
+  /** What the sender has to tell people; not in every heartbeat. At most {@link REPORT_BYTES_MAX} bytes of UTF-8. */
+  readonly report?: string;
 }
 
 /** 65,536 buckets in groups of 64: a bitmap of 128 bytes keeps all tables in one heartbeat. */
@@ -88,6 +102,8 @@ export const ORDERS_MAX = 4;
 export const ANSWERS_MAX = 8;
 /** Long enough for one short sentence. */
 export const ANSWER_TEXT_BYTES_MAX = 64;
+/** Longest report: a few figures and names, in JSON. */
+export const REPORT_BYTES_MAX = 1_024;
 /** Shortest and longest interval: below, timers of the system are too coarse; above, the field is full. */
 export const INTERVAL_MS_MIN = 5, INTERVAL_MS_MAX = 60_000;
 /** Longest hold: clients whose connection has not moved for so long have given up. */
@@ -96,7 +112,7 @@ export const HOLD_MS_MAX = 60_000;
 const TABLES_MAX = SERVICES_MAX + 1;
 const STATES: readonly WireState[] = ["joining", "up", "draining", "leaving", "left"];
 const STATUSES: readonly HeardMember["status"][] = ["heard", "suspect", "remembered"];
-const VERBS: readonly OrderVerb[] = ["drain", "resume", "weight", "start", "stop", "restart"];
+const VERBS: readonly OrderVerb[] = ["drain", "resume", "weight", "start", "stop", "restart", "reload"];
 const CODES: readonly AnswerCode[] = ["done", "refused", "failed"];
 const NAME = /^[A-Za-z0-9._-]{1,63}$/;
 const ORDER_ID = /^[0-9a-f]{16}$/;
@@ -126,7 +142,7 @@ export function writeBody(body: HeartbeatBody, out: Uint8Array, at: number): num
   writer.uint(6, body.wallClockMs, UINT48_MAX);
   writer.uint(6, body.vipFramesSeen, UINT48_MAX);
   writer.uint(2, body.holdMs, HOLD_MS_MAX);
-  writer.list(body.weights, TABLES_MAX, (weight) => writer.uint(2, weight, WEIGHT_MAX));
+  writer.list(body.weights, TABLES_MAX, (weight) => writer.weight(weight));
   writer.list(body.heard, MEMBERS_MAX, (member) => {
     writer.name(member.name);
     writer.uint(6, member.incarnation, UINT48_MAX);
@@ -137,6 +153,11 @@ export function writeBody(body: HeartbeatBody, out: Uint8Array, at: number): num
   writer.list(body.retained, TABLES_MAX, ({ table, bitmap }) => {
     writer.uint(1, table, SERVICES_MAX);
     writer.bytes(bitmap, RETAINED_BITMAP_BYTES);
+  });
+  writer.list(body.holds, MEMBERS_MAX, (hold) => {
+    writer.name(hold.name);
+    writer.uint(6, hold.incarnation, UINT48_MAX);
+    writer.uint(2, hold.leftMs, HOLD_MS_MAX);
   });
   writer.list(body.orders, ORDERS_MAX, (order) => {
     writer.orderId(order.id);
@@ -150,6 +171,7 @@ export function writeBody(body: HeartbeatBody, out: Uint8Array, at: number): num
     writer.choice(CODES, answer.code);
     writer.text(answer.text, ANSWER_TEXT_BYTES_MAX);
   });
+  writer.whole(body.report ?? "", REPORT_BYTES_MAX);
   return writer.at;
 }
 
@@ -165,7 +187,7 @@ export function readBody(bytes: Uint8Array, at: number, end: number): HeartbeatB
   const wallClockMs = reader.uint(6);
   const vipFramesSeen = reader.uint(6);
   const holdMs = reader.uint(2, HOLD_MS_MAX);
-  const weights = reader.list(TABLES_MAX, () => reader.uint(2, WEIGHT_MAX));
+  const weights = reader.list(TABLES_MAX, () => reader.weight());
   const heard = reader.list(MEMBERS_MAX, (): HeardMember => ({
     name: reader.name(),
     incarnation: reader.uint(6),
@@ -176,6 +198,11 @@ export function readBody(bytes: Uint8Array, at: number, end: number): HeartbeatB
   const retained = reader.list(TABLES_MAX, (): Retained => ({
     table: reader.uint(1, SERVICES_MAX),
     bitmap: reader.bytes(RETAINED_BITMAP_BYTES),
+  }));
+  const holds = reader.list(MEMBERS_MAX, (): HeldNode => ({
+    name: reader.name(),
+    incarnation: reader.uint(6),
+    leftMs: reader.uint(2, HOLD_MS_MAX),
   }));
   const orders = reader.list(ORDERS_MAX, (): Order => ({
     id: reader.orderId(),
@@ -189,6 +216,7 @@ export function readBody(bytes: Uint8Array, at: number, end: number): HeartbeatB
     code: reader.choice(CODES),
     text: reader.text(ANSWER_TEXT_BYTES_MAX),
   }));
+  const report = reader.whole(REPORT_BYTES_MAX);
   if (reader.failed || reader.at !== end || intervalMs < INTERVAL_MS_MIN) return undefined;
   return {
     sender,
@@ -203,8 +231,10 @@ export function readBody(bytes: Uint8Array, at: number, end: number): HeartbeatB
     holdMs,
     heard,
     retained,
+    holds,
     orders,
     answers,
+    ...(report !== "" && { report }),
   };
 }
 
@@ -246,9 +276,24 @@ class Writer {
     this.bytes(bytes, length);
   }
 
+  /** Text that makes sense as a whole only. */
+  whole(value: string, max: number): void {
+    const bytes = encoder.encode(value);
+    if (bytes.length > max) this.#refuse(`a text has at most ${max} bytes`, `${bytes.length} bytes`);
+    this.uint(2, bytes.length, max);
+    this.bytes(bytes, bytes.length);
+  }
+
   orderId(value: string): void {
     if (!ORDER_ID.test(value)) this.#refuse("an order's id has 16 hexadecimal digits", value);
     for (let i = 0; i < 16; i += 2) this.uint(1, parseInt(value.slice(i, i + 2), 16), 255);
+  }
+
+  weight(value: number): void {
+    if (!isWeight(value)) {
+      this.#refuse(`a weight is an integer from 0 to ${WEIGHT_MAX}, or a last resort`, `${value}`);
+    }
+    this.uint(2, value, 0xffff);
   }
 
   choice<T>(choices: readonly T[], value: T): void {
@@ -294,10 +339,19 @@ class Reader {
     return decoder.decode(this.bytes(this.uint(1, max)));
   }
 
+  whole(max: number): string {
+    return decoder.decode(this.bytes(this.uint(2, max)));
+  }
+
   orderId(): string {
     let id = "";
     for (let i = 0; i < 8; i++) id += this.uint(1).toString(16).padStart(2, "0");
     return id;
+  }
+
+  weight(): number {
+    const value = this.uint(2);
+    return isWeight(value) ? value : this.#fail(0);
   }
 
   choice<T>(choices: readonly T[]): T {

@@ -10,6 +10,7 @@ import {
   HeartbeatCodec,
   ORDERS_MAX,
   type ReplayGuard,
+  REPORT_BYTES_MAX,
   RETAINED_BITMAP_BYTES,
 } from "../../../src/wire/heartbeat.ts";
 import { ANSWER_TEXT_BYTES_MAX } from "../../../src/wire/heartbeat_body.ts";
@@ -38,6 +39,7 @@ const SMALL: Heartbeat = {
   holdMs: 0,
   heard: [{ name: "n2", incarnation: 1_800_000_000_001, settingsVersion: 3, status: "suspect", echo: 77 }],
   retained: [],
+  holds: [],
   orders: [],
   answers: [],
 };
@@ -45,7 +47,7 @@ const SMALL: Heartbeat = {
 const name = fc.stringMatching(/^[A-Za-z0-9._-]{1,63}$/);
 const uint32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const uint48 = fc.maxSafeInteger().map((value) => Math.abs(value) % 2 ** 48);
-const weight = fc.integer({ min: 0, max: 1000 });
+const weight = fc.oneof(fc.integer({ min: 0, max: 1000 }), fc.integer({ min: 0x8001, max: 0x8000 + 1000 }));
 const orderId = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map((id) => id.toString(16).padStart(16, "0"));
 /** Plain objects: deepEqual compares prototypes. */
 const record: typeof fc.record =
@@ -81,11 +83,14 @@ const heartbeat: fc.Arbitrary<Heartbeat> = record({
     }),
     { maxLength: SERVICES_MAX + 1 },
   ),
+  holds: fc.array(record({ name, incarnation: uint48, leftMs: fc.integer({ min: 0, max: 60_000 }) }), {
+    maxLength: MEMBERS_MAX,
+  }),
   orders: fc.array(
     record({
       id: orderId,
       target: name,
-      verb: fc.constantFrom("drain", "resume", "weight", "start", "stop", "restart"),
+      verb: fc.constantFrom("drain", "resume", "weight", "start", "stop", "restart", "reload"),
       value: weight,
       issuedBy: name,
     }),
@@ -99,6 +104,10 @@ const heartbeat: fc.Arbitrary<Heartbeat> = record({
     }),
     { maxLength: ANSWERS_MAX },
   ),
+  report: fc.string({ minLength: 1, maxLength: 300, unit: "grapheme-composite" }).filter((text) =>
+    new TextEncoder().encode(text).length <= REPORT_BYTES_MAX && text.isWellFormed() &&
+    !text.startsWith("\ufeff")
+  ),
 }) as fc.Arbitrary<Heartbeat>;
 
 Deno.test("a heartbeat reads back as it was written", () => {
@@ -111,7 +120,7 @@ Deno.test("a heartbeat reads back as it was written", () => {
 Deno.test("the bytes of a heartbeat are these", () => {
   const bytes = codec().encode(SMALL);
   const hex = (from: number, to: number) => bytes.subarray(from, to).toHex();
-  assert.equal(hex(0, 4), "56460100", "magic, version, flags");
+  assert.equal(hex(0, 4), "56460200", "magic, version, flags");
   assert.equal(hex(4, 8), deriveKeys(SECRET, "web").farmTag.toHex(), "farm tag");
   assert.equal(hex(8, 10), bytes.length.toString(16).padStart(4, "0"), "length");
   assert.equal(hex(10, 16), (1_800_000_000_000).toString(16).padStart(12, "0"), "incarnation");
@@ -131,8 +140,10 @@ Deno.test("the bytes of a heartbeat are these", () => {
       "0200010064", // weights
       "01" + "026e32" + (1_800_000_000_001).toString(16).padStart(12, "0") + "00000003" + "01" + "0000004d", // heard
       "00", // retained
+      "00", // holds
       "00", // orders
       "00", // answers
+      "0000", // report
     ].join(""),
   );
 });
@@ -158,6 +169,8 @@ Deno.test("all lists at their bounds fit into one heartbeat", () => {
       code: "done",
       text: "t".repeat(ANSWER_TEXT_BYTES_MAX),
     }),
+    holds: fill(MEMBERS_MAX, { name: longest, incarnation: 1, leftMs: 60_000 }),
+    report: "r".repeat(REPORT_BYTES_MAX),
   };
   const bytes = codec().encode(message);
   assert.ok(bytes.length <= HEARTBEAT_BYTES_MAX, `${bytes.length} bytes`);
@@ -278,6 +291,7 @@ Deno.test("a value that does not fit is refused where it is written", () => {
     const wrong of [
       { sender: "no spaces" },
       { weights: [1001] },
+      { weights: [0x8000] },
       { settingsVersion: -1 },
       { incarnation: 1.5 },
       { orders: [{ id: "1", target: "n2", verb: "drain", value: 0, issuedBy: "n1" }] },
