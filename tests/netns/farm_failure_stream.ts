@@ -3,7 +3,7 @@
  * client that sends 32-bit numbers in order and checks each that comes back. Run in a namespace of a lab:
  *
  *   farm_failure_stream.ts server PORT
- *   farm_failure_stream.ts client ADDRESS PORT CONNECTIONS [MS_BETWEEN_WRITES NUMBERS_IN_ONE]
+ *   farm_failure_stream.ts client ADDRESS PORT CONNECTIONS MS_BETWEEN_WRITES NUMBERS_IN_ONE
  *
  * The client reports on each line of standard input: one JSON array with the state of every connection.
  */
@@ -11,10 +11,6 @@
 import net from "node:net";
 import { lines } from "../../src/lab/lines.ts";
 
-/** Numbers in one write, unless told. */
-const CHUNK_NUMBERS = 256;
-/** Between two writes of one connection, unless told: some ten packets a second on each of many. */
-const WRITE_EVERY_MS = 50;
 /** Numbers that may be under way: a connection that is not answered stops to send. */
 const UNDER_WAY_MAX = 65_536;
 
@@ -27,12 +23,15 @@ export interface StreamState {
   /** The longest time that a number was under way since the last report, in ms; what still is, counts too. */
   readonly slowestMs: number;
   readonly error?: string;
+  /** When it broke, in ms since 1970. */
+  readonly brokenAtMs?: number;
 }
 
 class Stream {
   sent = 0;
   received = 0;
   error: string | undefined;
+  brokenAtMs: number | undefined;
   readonly #socket: net.Socket;
   #rest = new Uint8Array(0);
   /** Of each write under way: the number after its last one, and when it was written. */
@@ -42,8 +41,8 @@ class Stream {
   constructor(host: string, port: number, readonly everyMs: number, readonly numbers: number) {
     this.#socket = net.connect({ host, port });
     this.#socket.setNoDelay(true);
-    this.#socket.on("error", (error) => this.error ??= error.message);
-    this.#socket.on("close", () => this.error ??= "closed");
+    this.#socket.on("error", (error) => this.#break(error.message));
+    this.#socket.on("close", () => this.#break("closed"));
     this.#socket.on("data", (data) => this.#check(data));
     // Not all at one moment.
     const start = () => setTimeout(() => setInterval(() => this.#send(), everyMs), Math.random() * everyMs);
@@ -52,11 +51,17 @@ class Stream {
 
   /** The state, and a new beginning for `slowestMs`. */
   report(): StreamState {
-    const { sent, received, error } = this;
+    const { sent, received, error, brokenAtMs } = this;
     const oldest = this.#underWay[0];
     const slowestMs = Math.max(this.#slowestMs, oldest === undefined ? 0 : performance.now() - oldest.atMs);
     this.#slowestMs = 0;
-    return { port: this.#socket.localPort ?? 0, sent, received, slowestMs, error };
+    return { port: this.#socket.localPort ?? 0, sent, received, slowestMs, error, brokenAtMs };
+  }
+
+  #break(error: string): void {
+    if (this.error !== undefined) return;
+    this.error = error;
+    this.brokenAtMs = performance.timeOrigin + performance.now();
   }
 
   #send(): void {
@@ -75,7 +80,7 @@ class Stream {
     const whole = bytes.length & ~3;
     for (let at = 0; at < whole; at += 4) {
       const number = view.getUint32(at);
-      if (number !== this.received) return void (this.error ??= `got ${number} in place of ${this.received}`);
+      if (number !== this.received) return this.#break(`got ${number} in place of ${this.received}`);
       this.received++;
     }
     this.#rest = bytes.slice(whole);
@@ -89,8 +94,8 @@ async function client(
   host: string,
   port: number,
   count: number,
-  everyMs = WRITE_EVERY_MS,
-  numbers = CHUNK_NUMBERS,
+  everyMs: number,
+  numbers: number,
 ): Promise<void> {
   const streams = Array.from({ length: count }, () => new Stream(host, port, everyMs, numbers));
   for await (const _ of lines(Deno.stdin.readable)) {
@@ -109,5 +114,5 @@ function server(port: number): void {
 if (import.meta.main) {
   const [what, ...rest] = Deno.args;
   if (what === "server") server(Number(rest[0]));
-  else await client(rest[0], ...rest.slice(1).map(Number) as [number, number, number?, number?]);
+  else await client(rest[0], ...rest.slice(1).map(Number) as [number, number, number, number]);
 }

@@ -5,7 +5,6 @@
 import assert from "node:assert/strict";
 import type { Answer } from "../../src/lab/client_protocol.ts";
 import { Lab, LAB_PORTS } from "../../src/lab/lab.ts";
-import { lines } from "../../src/lab/lines.ts";
 import type { LabNode } from "../../src/lab/node.ts";
 import { outageSince } from "../../src/lab/spread.ts";
 import {
@@ -23,7 +22,7 @@ import {
   segmentsOf,
   startFarm,
 } from "./farm_failure_support.ts";
-import type { StreamState } from "./farm_failure_stream.ts";
+import { startStreamServer, Streams } from "./streams.ts";
 
 /** The acceptance limits. */
 const KILL_TAKEOVER_MS = 700;
@@ -246,35 +245,18 @@ Deno.test(
   async () => {
     await using lab = await Lab.create({ nodes: 3, clients: 1 });
     const [n1, n2, n3] = lab.nodes;
-    for (const node of lab.nodes) await startProgram(lab, node.name, ["server", String(LAB_PORTS.http)]);
+    for (const { name } of lab.nodes) await startStreamServer(lab, name, LAB_PORTS.http);
     await Promise.all([lab.startNode(1), lab.startNode(2)]);
     await lab.waitForMembers(["n1", "n2"]);
 
     const perFamily = 40;
-    const clients: Program[] = [];
-    for (const vip of [lab.virtualIps.ipv4[0], lab.virtualIps.ipv6[0]]) {
-      const arguments_ = ["client", vip, String(LAB_PORTS.http), String(perFamily)];
-      clients.push(await startProgram(lab, "c1", arguments_));
-    }
-    const states = async () => (await Promise.all(clients.map((client) => client.ask()))).flat();
-    /** Every connection has carried so many more numbers, there and back. */
+    const clients = [lab.virtualIps.ipv4[0], lab.virtualIps.ipv6[0]].map((address) =>
+      new Streams(lab, "c1", { address, port: LAB_PORTS.http, count: perFamily, everyMs: 50, numbers: 256 })
+    );
+    const states = async () => (await Promise.all(clients.map((client) => client.states()))).flat();
     const progress = async (what: string) => {
-      const before = await states();
-      await lab.waitFor(
-        async () => {
-          const now = await states();
-          const broken = now.filter(({ error }) => error !== undefined);
-          // Not "not yet": it will not become true.
-          if (broken.length > 0) return true;
-          const stuck = now.filter(({ received }, i) => received < before[i].received + 1_000);
-          if (stuck.length > 0) throw new Error(`${stuck.length} have not gone on, as port ${stuck[0].port}`);
-          return true;
-        },
-        20_000,
-        `every connection to go on ${what}`,
-      );
-      const broken = (await states()).filter(({ error }) => error !== undefined);
-      assert.deepEqual(broken, [], what);
+      await Promise.all(clients.map((client) => client.goOn()));
+      assert.deepEqual((await states()).filter(({ error }) => error !== undefined), [], what);
     };
     await progress("at first");
     await lab.startNode(3);
@@ -307,30 +289,6 @@ Deno.test(
     );
   },
 );
-
-interface Program {
-  ask(): Promise<StreamState[]>;
-}
-
-/** Starts farm_failure_stream.ts in a namespace; a server is listening when this returns. */
-async function startProgram(lab: Lab, namespace: string, arguments_: string[]): Promise<Program> {
-  const program = new URL("./farm_failure_stream.ts", import.meta.url).pathname;
-  const process = lab.spawn(namespace, [Deno.execPath(), "run", "-A", "--quiet", program, ...arguments_], {
-    stdin: "piped",
-    stdout: "piped",
-  });
-  const output = lines(process.child.stdout);
-  if (arguments_[0] === "server") assert.equal((await output.next()).value, "ready");
-  const input = process.child.stdin.getWriter();
-  return {
-    ask: async () => {
-      await input.write(new TextEncoder().encode("\n"));
-      const { value } = await output.next();
-      assert.ok(value !== undefined, `${arguments_.join(" ")} has ended`);
-      return JSON.parse(value);
-    },
-  };
-}
 
 /** For how long a node does not run: six times what the others wait for it. */
 const PAUSE_MS = 3_000;

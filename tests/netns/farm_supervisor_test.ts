@@ -4,11 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { Lab, LAB_PORTS } from "../../src/lab/lab.ts";
-import { lines } from "../../src/lab/lines.ts";
 import type { LabNode } from "../../src/lab/node.ts";
 import { labUnavailable } from "../../src/lab/privilege.ts";
-import type { StreamState } from "./farm_failure_stream.ts";
 import { eventsOf, ownership, portsWhere } from "./farm_failure_support.ts";
+import { startStreamServer, Streams } from "./streams.ts";
 
 const unavailable = await labUnavailable();
 const ignore = unavailable !== undefined;
@@ -25,71 +24,26 @@ const SERVICES = [
 /** The hold of a crashed program: src/supervisor/supervisor.ts. */
 const HOLD_MS = 5_000;
 
-/** Connections that stay, and what became of them. */
-interface Streams {
-  /** States now, with the longest times since the last call. */
-  states(): Promise<StreamState[]>;
-  /** Waits until each connection has carried so many more numbers. */
-  goOn(numbers: number): Promise<void>;
-}
-
-/** farm_failure_stream.ts in a namespace: its lines, and a question for the state of its connections. */
-type StreamProgram = AsyncGenerator<string> & { ask(): Promise<StreamState[]> };
-
-function spawn(lab: Lab, namespace: string, args: string[]): StreamProgram {
-  const program = new URL("./farm_failure_stream.ts", import.meta.url).pathname;
-  const process = lab.spawn(namespace, [Deno.execPath(), "run", "-A", "--quiet", program, ...args], {
-    stdin: "piped",
-    stdout: "piped",
-  });
-  const output = lines(process.child.stdout);
-  const input = process.child.stdin.getWriter();
-  return Object.assign(output, {
-    async ask(): Promise<StreamState[]> {
-      await input.write(new TextEncoder().encode("\n"));
-      return JSON.parse((await output.next()).value ?? "[]");
-    },
-  });
-}
-
 /** Three nodes; all the streams are in the kernel of the first, two thirds of them in buckets of the others. */
 async function farmWithStreams(count: number): Promise<{ lab: Lab; n1: LabNode; streams: Streams }> {
   const lab = await Lab.create({ nodes: 3, clients: 1, config: { services: SERVICES } });
   try {
     await lab.startServices();
-    for (const { name } of lab.nodes) {
-      assert.equal((await spawn(lab, name, ["server", String(STREAM_PORT)]).next()).value, "ready");
-    }
+    for (const { name } of lab.nodes) await startStreamServer(lab, name, STREAM_PORT);
     const [n1] = lab.nodes;
     await lab.startNode(1);
     await lab.waitForMembers(["n1"]);
-    const where = [lab.virtualIps.ipv4[0], STREAM_PORT, count, WRITE_EVERY_MS, NUMBERS].map(String);
-    const client = spawn(lab, "c1", ["client", ...where]);
-    let slowestMs: number[] = Array(count).fill(0);
-    const ask = async () => {
-      const states = await client.ask();
-      slowestMs = slowestMs.map((former, i) => Math.max(former, states[i].slowestMs));
-      return states.map((state, i) => ({ ...state, slowestMs: slowestMs[i] }));
-    };
-    const streams: Streams = {
-      async states() {
-        const states = await ask();
-        slowestMs = Array(count).fill(0);
-        return states;
-      },
-      async goOn(numbers) {
-        const before = await ask();
-        const wanted = async () =>
-          (await ask()).every(({ received, error }, i) =>
-            error !== undefined || received >= before[i].received + numbers
-          );
-        await lab.waitFor(wanted, 30_000, "every stream to go on");
-      },
-    };
-    await streams.goOn(NUMBERS);
+    const streams = new Streams(lab, "c1", {
+      address: lab.virtualIps.ipv4[0],
+      port: STREAM_PORT,
+      count,
+      everyMs: WRITE_EVERY_MS,
+      numbers: NUMBERS,
+    });
+    await streams.goOn();
     await Promise.all([lab.startNode(2), lab.startNode(3)]);
     await lab.waitForMembers(["n1", "n2", "n3"]);
-    await streams.goOn(NUMBERS);
+    await streams.goOn();
     assert.deepEqual((await streams.states()).filter(({ error }) => error !== undefined), []);
     await lab.clients[0].start();
     return { lab, n1, streams };
@@ -136,7 +90,7 @@ Deno.test({ name: "SIGUSR2: nobody notices that the program was replaced", ignor
   await lab.waitFor(hasEvent(n1, "program.replaced"), 30_000, "the program to be replaced");
   assert.notEqual(workerOf(n1), former);
   assert.equal(n1.daemon!.pid, supervisor);
-  await streams.goOn(2 * NUMBERS);
+  await streams.goOn();
   const states = await streams.states();
   const answers = await attempts;
   await capture.stop();
@@ -189,7 +143,7 @@ Deno.test({ name: "SIGUSR2 with a program that does not start: the old one goes 
   assert.match(events[0].message, /has errors/);
   assert.match(events[1].message, /differs/);
   assert.equal(workerOf(n1), former);
-  await streams.goOn(2 * NUMBERS);
+  await streams.goOn();
   assert.deepEqual((await streams.states()).filter(({ error }) => error !== undefined), []);
   assert.equal((await n1.ask("GET", "/readyz")).status, 200);
 });
@@ -227,7 +181,7 @@ Deno.test(
       );
       elsewhereMs.push(Math.max(...first.map((answer) => (answer?.startMs ?? Infinity) - killedMs)));
       await lab.waitForMembers(["n1", "n2", "n3"]);
-      await streams.goOn(2 * NUMBERS);
+      await streams.goOn();
       const states = await streams.states();
       assert.deepEqual(states.filter(({ error }) => error !== undefined), [], "streams broken");
       slowestMs = Math.max(slowestMs, ...states.map((state) => state.slowestMs));
