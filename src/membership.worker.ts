@@ -230,6 +230,8 @@ class MembershipThread {
     switch (message.kind) {
       case "settings":
         return membership.setSettings(message.weights, { draining: message.draining }, nowMs);
+      case "report":
+        return membership.setReport(message.text, message.urgent ?? false, nowMs);
       case "order":
         return membership.issueOrder(message.order, nowMs);
       case "answer":

@@ -61,7 +61,10 @@ export interface MembershipPlan {
 
 export type ToMembership =
   | { kind: "start"; plan: MembershipPlan }
-  | { kind: "settings"; weights: number[]; draining: boolean }
+  /** `retain`: for each table, whether connections in buckets that it loses are kept; all, if it is left out. */
+  | { kind: "settings"; weights: number[]; draining: boolean; retain?: readonly boolean[] }
+  /** What heartbeats report of this node, about once a second; `urgent`: its state has changed, the others know at once. */
+  | { kind: "report"; text: string; urgent?: boolean }
   | { kind: "order"; order: Order }
   | { kind: "answer"; id: string; code: Answer["code"]; text: string }
   /** What the kernel holds, for each table with connections. */

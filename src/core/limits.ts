@@ -42,8 +42,11 @@ export const SECRET_BYTES_MIN = 32;
 /** Longest farm secret in bytes: more adds no strength, and a wrong path must not read a whole disk. */
 export const SECRET_BYTES_MAX = 4096;
 
-/** Largest heartbeat datagram: 32 members with 32 weights each, and claims, with room to grow. */
-export const HEARTBEAT_BYTES_MAX = 8192;
+/**
+ * Largest heartbeat datagram: every list of its body at its bound, with some room to grow (a test adds them up). A farm of
+ * a few nodes needs some hundred bytes.
+ */
+export const HEARTBEAT_BYTES_MAX = 12_288;
 
 /** Events kept in memory for those who ask later: some hours of a troubled farm, well under a megabyte. */
 export const EVENTS_KEPT_MAX = 1000;

@@ -4,7 +4,7 @@
  */
 
 import { MEMBERS_MAX } from "../core/limits.ts";
-import { HOLD_MS_MAX, RETAINED_BITMAP_BYTES } from "../wire/heartbeat.ts";
+import { type HeldNode, HOLD_MS_MAX, RETAINED_BITMAP_BYTES } from "../wire/heartbeat.ts";
 
 /** Every bucket: a node that crashed cannot say any more which ones it has connections in. */
 const ALL_BUCKETS: Readonly<Uint8Array> = new Uint8Array(RETAINED_BITMAP_BYTES).fill(0xff);
@@ -54,6 +54,15 @@ export class Holds {
   /** The buckets that are held, if any: contested, as if the node were there and retained them. */
   get buckets(): Readonly<Uint8Array> | undefined {
     return this.#holds.size === 0 ? undefined : ALL_BUCKETS;
+  }
+
+  /** For heartbeats. */
+  running(nowMs: number): HeldNode[] {
+    return [...this.#holds.values()].map(({ name, incarnation, untilMs }) => ({
+      name,
+      incarnation,
+      leftMs: Math.max(0, Math.floor(untilMs - nowMs)),
+    }));
   }
 
   get all(): readonly Hold[] {

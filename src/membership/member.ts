@@ -31,6 +31,8 @@ export interface Member {
   sinceMs: number;
   retained: readonly Retained[];
   vipFramesSeen: number;
+  /** The last one heard. */
+  report: string | undefined;
   clockDifferenceMs: number;
   address: string;
   /** Said once: another list of services, a clock that differs, a recording. */
@@ -51,6 +53,7 @@ export interface Changes {
   weights: boolean;
   state: boolean;
   retained: boolean;
+  report: boolean;
   restarted: boolean;
   /** It lists this node's current incarnation for the first time. */
   confirmed: boolean;
@@ -79,6 +82,7 @@ export function newMember(name: string, nowMs: number): Member {
     sinceMs: nowMs,
     retained: [],
     vipFramesSeen: 0,
+    report: undefined,
     clockDifferenceMs: 0,
     address: "",
     reported: new Set(),
@@ -111,11 +115,13 @@ export function adopt(
     weights: !sameWeights(member.weights, message.weights),
     state: restarted || message.state !== member.state,
     retained: !sameRetained(member.retained, message.retained),
+    report: message.report !== undefined && message.report !== member.report,
     confirmed: false,
   };
   if (restarted) {
     member.confirmed = false;
     member.known = false;
+    member.report = undefined;
     member.reported.clear();
   }
   if (changes.state) member.sinceMs = nowMs;
@@ -129,6 +135,7 @@ export function adopt(
   member.servicesDigest = message.servicesDigest;
   member.retained = message.retained;
   member.vipFramesSeen = message.vipFramesSeen;
+  member.report = message.report ?? member.report;
   member.clockDifferenceMs = message.wallClockMs - wallMs;
   member.lastHeardMs = nowMs;
   member.hears = message.heard.filter((heard) => heard.status !== "remembered").map((heard) => heard.name);

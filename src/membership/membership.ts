@@ -6,9 +6,16 @@
 
 import type { FarmEventInit } from "../core/events.ts";
 import { MEMBERS_MAX } from "../core/limits.ts";
-import { type AnswerCode, type Heartbeat, type Order, RETAINED_BITMAP_BYTES } from "../wire/heartbeat.ts";
+import {
+  type AnswerCode,
+  type Heartbeat,
+  type Order,
+  REPORT_BYTES_MAX,
+  RETAINED_BITMAP_BYTES,
+} from "../wire/heartbeat.ts";
 import { listsUs, objection } from "./judgement.ts";
 import { adopt, type Member, newMember } from "./member.ts";
+import { REPORTS_SHOWN_MS } from "./report.ts";
 import { MembershipState } from "./state.ts";
 import * as timing from "./timing.ts";
 
@@ -33,6 +40,7 @@ export class Membership extends MembershipState {
     this.#detectFailures(nowMs);
     this.orders.expire(nowMs);
     this.departed.expire(nowMs);
+    if (this.reportsDueMs !== undefined && nowMs >= this.reportsDueMs) this.viewDirty = true;
     for (const name of this.holds.expire(nowMs)) {
       this.herald.push({ kind: "retained", member: name });
       this.say("warning", "member.not_back", `Node ${name} is not back: its connections are lost.`, name);
@@ -115,6 +123,23 @@ export class Membership extends MembershipState {
   /** Counts frames to the virtual IPs; goes out with heartbeats. */
   setVipFramesSeen(count: number): void {
     this.vipFramesSeen = this.framesBefore + count;
+  }
+
+  /**
+   * What this node reports of itself from now on, at most {@link REPORT_BYTES_MAX} bytes; one that is `urgent` goes out at
+   * once. A longer one is refused: half a report says nothing.
+   */
+  setReport(text: string, urgent: boolean, nowMs: number): void {
+    this.#noticeTime(nowMs);
+    const length = new TextEncoder().encode(text).length;
+    if (length > REPORT_BYTES_MAX) {
+      this.say("error", "report.too_long", `This node's report has ${length} of ${REPORT_BYTES_MAX} bytes.`);
+      return;
+    }
+    if (text !== this.report.text) this.#showReports(nowMs);
+    this.report.set(text, urgent);
+    if (urgent) this.hurry();
+    this.flush();
   }
 
   /**
@@ -227,6 +252,7 @@ export class Membership extends MembershipState {
     const held = member.confirmed && this.holds.end(name);
     if (changes.retained || held) this.herald.push({ kind: "retained", member: name });
     if (changes.settings || changes.confirmed || changes.state || changes.retained) this.viewDirty = true;
+    if (changes.report) this.#showReports(nowMs);
     this.herald.tellChanges(member, changes, state, this.servicesDigest);
     if (listsUs(member, this.own)) { // it has heard this incarnation, so this is no recording: it may give orders
       if (this.orders.hearOrders(message.orders, nowMs)) this.hurry();
@@ -352,6 +378,10 @@ export class Membership extends MembershipState {
   }
 
   // ---------------------------------------------------------------------------------------- conclusions
+
+  #showReports(nowMs: number): void {
+    this.reportsDueMs ??= nowMs + REPORTS_SHOWN_MS;
+  }
 
   /** Draws all conclusions from what is known now. */
   #evaluate(nowMs: number): void {

@@ -16,6 +16,7 @@ import { type Member, restoreMember, saveMember } from "./member.ts";
 import { OrderDesk } from "./orders.ts";
 import { OwnSettings } from "./own.ts";
 import { quorumDeadlineMs, quorumProblem, type QuorumRule, type Votes } from "./quorum.ts";
+import { OwnReport } from "./report.ts";
 import { SendSchedule } from "./schedule.ts";
 import * as timing from "./timing.ts";
 import type { SavedMembership } from "./saved.ts";
@@ -47,6 +48,9 @@ export abstract class MembershipState {
   protected readonly schedule: SendSchedule;
   protected readonly joining: Joining;
   protected readonly sentTimes = new SentTimes();
+  protected readonly report = new OwnReport();
+  /** When what others report is shown, if it changed. */
+  protected reportsDueMs: number | undefined;
   protected readonly quorum: QuorumRule | undefined;
   /** When the last question was sent that the witness of the quorum has answered. */
   protected witnessMs: number | undefined;
@@ -195,6 +199,7 @@ export abstract class MembershipState {
       nowMs,
       retains: this.retained.size > 0,
       vipFramesSeen: this.vipFramesSeen,
+      report: this.report.text,
     }));
     for (const dead of this.departed.dead) lines.push(viewOfDead(dead));
     return lines.sort((a, b) => a.name < b.name ? -1 : 1);
@@ -234,6 +239,7 @@ export abstract class MembershipState {
       }
     }
     this.sentTimes.note(++this.sequence, nowMs);
+    const report = this.report.take(nowMs);
     return {
       sender: this.name,
       incarnation: this.own.incarnation,
@@ -251,8 +257,10 @@ export abstract class MembershipState {
       retained: this.own.state === "left"
         ? []
         : [...this.retained].map(([table, bitmap]) => ({ table, bitmap })),
+      holds: this.holds.running(nowMs),
       orders: this.orders.orders(),
       answers: this.orders.answers(),
+      ...(report !== undefined && { report }),
     };
   }
 
@@ -364,7 +372,10 @@ export abstract class MembershipState {
     if (changed && deadlineMs === 0) this.herald.push({ kind: "lease", deadlineMs });
     if (this.claimsDirty) this.herald.push({ kind: "claims" });
     if (changed && deadlineMs !== 0) this.herald.push({ kind: "lease", deadlineMs });
-    if (this.viewDirty) this.herald.push({ kind: "view" });
+    if (this.viewDirty) {
+      this.herald.push({ kind: "view" });
+      this.reportsDueMs = undefined;
+    }
     this.claimsDirty = false;
     this.viewDirty = false;
   }

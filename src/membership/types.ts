@@ -83,6 +83,8 @@ export interface MemberView {
   /** Its wall clock less ours. */
   readonly clockDifferenceMs: number;
   readonly vipFramesSeen: number;
+  /** What it last reported of itself; membership does not read it. */
+  readonly report?: string;
 }
 
 /** Counts since the start. */

@@ -15,6 +15,7 @@ export interface OwnCondition {
   readonly nowMs: number;
   readonly retains: boolean;
   readonly vipFramesSeen: number;
+  readonly report: string;
 }
 
 /** The line of this node itself. */
@@ -48,6 +49,7 @@ export function viewOfSelf(own: OwnSettings, condition: OwnCondition): MemberVie
     lastHeardMs: condition.nowMs,
     clockDifferenceMs: 0,
     vipFramesSeen: condition.vipFramesSeen,
+    ...(condition.report !== "" && { report: condition.report }),
   };
 }
 
@@ -95,5 +97,6 @@ function line(member: Member, state: MemberState, reason: string, sinceMs: numbe
     lastHeardMs: member.lastHeardMs,
     clockDifferenceMs: member.clockDifferenceMs,
     vipFramesSeen: member.vipFramesSeen,
+    ...(member.report !== undefined && { report: member.report }),
   };
 }

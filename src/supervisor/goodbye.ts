@@ -53,6 +53,7 @@ export class Goodbye {
       holdMs,
       heard: [],
       retained: [],
+      holds: [],
       orders: [],
       answers: [],
     };

@@ -3,7 +3,7 @@
  *
  * ```text
  *  0  "VF"                       magic
- *  2  u8   protocol version      1
+ *  2  u8   protocol version      2
  *  3  u8   flags                 0
  *  4  4    farm tag              farms on one LAN tell each other apart without trying keys
  *  8  u16  length                of the whole message
@@ -32,12 +32,19 @@ export type {
   AnswerCode,
   HeardMember,
   HeartbeatBody,
+  HeldNode,
   Order,
   OrderVerb,
   Retained,
   WireState,
 } from "./heartbeat_body.ts";
-export { ANSWERS_MAX, HOLD_MS_MAX, ORDERS_MAX, RETAINED_BITMAP_BYTES } from "./heartbeat_body.ts";
+export {
+  ANSWERS_MAX,
+  HOLD_MS_MAX,
+  ORDERS_MAX,
+  REPORT_BYTES_MAX,
+  RETAINED_BITMAP_BYTES,
+} from "./heartbeat_body.ts";
 
 /** One heartbeat: what a member says of itself and of the others. */
 export interface Heartbeat extends HeartbeatBody {
@@ -91,7 +98,7 @@ export interface HeartbeatCodecOptions {
 
 export const HEARTBEAT_HEADER_BYTES = 40;
 export const HEARTBEAT_HMAC_BYTES = 16;
-const PROTOCOL_VERSION = 1;
+const PROTOCOL_VERSION = 2;
 const AT_LENGTH = 8, AT_INCARNATION = 10, AT_SEQUENCE = 16, AT_SENDER = 24, AT_CHECK = 32;
 /** Largest incarnation and sequence: 48 bits hold wall-clock milliseconds until the year 10889. */
 const UINT48_MAX = 2 ** 48 - 1;

@@ -108,6 +108,7 @@ export class Peer {
       holdMs: 0,
       heard,
       retained: [],
+      holds: [],
       orders: [],
       answers: [],
       ...this.settings,

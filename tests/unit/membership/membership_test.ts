@@ -381,3 +381,41 @@ Deno.test("equal scores go to the smaller name", () => {
   assert.equal(claimsBucket({ ...basis, ownName: "0" }, 0, () => 1), true);
   assert.equal(claimsBucket(basis, 1, () => 1), false, "no weight, no claim");
 });
+
+Deno.test("reports go out once a second, urgent ones at once, and are shown until the next one comes", () => {
+  const bench = new Bench(), n2 = new Peer("n2");
+  bench.pass(2000, n2);
+  const reports = (fromMs: number, sent = bench.sent) =>
+    sent.slice(fromMs).map(({ report }) => report).filter((report) => report !== undefined);
+  let before = bench.sent.length;
+  bench.act(() => bench.node.setReport("a", false, bench.nowMs));
+  bench.pass(3000, n2);
+  assert.ok([3, 4].includes(reports(before).length), `${reports(before)}`);
+  before = bench.sent.length;
+  bench.act(() => bench.node.setReport("b", true, bench.nowMs));
+  bench.pass(20, n2);
+  assert.deepEqual(reports(before), ["b"]);
+  const report = (name: string) => bench.node.view(bench.nowMs).find((line) => line.name === name)?.report;
+  assert.equal(report("n1"), "b");
+  assert.equal(report("n2"), undefined);
+
+  bench.hear(n2, { report: "x" });
+  assert.ok(bench.kinds(n2HeardFor(300)).includes("view"), "news are shown");
+  bench.hear(n2);
+  assert.equal(report("n2"), "x");
+  bench.hear(n2, { report: "y" });
+  assert.equal(report("n2"), "y");
+  bench.hear(n2, { incarnation: 501 });
+  assert.equal(report("n2"), undefined, "what another start of it said is over");
+
+  before = bench.sent.length;
+  bench.act(() => bench.node.setReport("ü".repeat(513), true, bench.nowMs));
+  assert.ok(bench.kinds().includes("report.too_long"));
+  assert.equal(report("n1"), "b");
+
+  function n2HeardFor(durationMs: number) {
+    const from = bench.log.length;
+    bench.pass(durationMs, n2);
+    return bench.log.slice(from);
+  }
+});

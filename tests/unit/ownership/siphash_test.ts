@@ -70,7 +70,10 @@ Deno.test("a key of another length, and a message that is too long or leaves its
   const hasher = new SipHasher(VECTOR_KEY);
   const large = new Uint8Array(SIPHASH_MESSAGE_BYTES_MAX + 1);
   hasher.hash(large, 1, SIPHASH_MESSAGE_BYTES_MAX);
-  assert.throws(() => hasher.hash(large, 0, SIPHASH_MESSAGE_BYTES_MAX + 1), /at most 8192 bytes/);
+  assert.throws(
+    () => hasher.hash(large, 0, SIPHASH_MESSAGE_BYTES_MAX + 1),
+    new RegExp(`at most ${SIPHASH_MESSAGE_BYTES_MAX} bytes`),
+  );
   assert.throws(() => hasher.hash(large.subarray(0, 8), 4, 5), /inside the buffer.*5 bytes from 4 on, of 8/);
   assert.throws(() => hasher.hash(large, -1, 4), /inside the buffer/);
   assert.throws(() => hasher.hash(large, 0, NaN), /inside the buffer/);

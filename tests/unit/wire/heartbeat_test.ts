@@ -92,7 +92,7 @@ const heartbeat: fc.Arbitrary<Heartbeat> = record({
       id: orderId,
       target: name,
       verb: fc.constantFrom("drain", "resume", "weight", "start", "stop", "restart", "reload"),
-      value: weight,
+      value: fc.integer({ min: 0, max: 1000 }),
       issuedBy: name,
     }),
     { maxLength: ORDERS_MAX },
