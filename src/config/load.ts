@@ -10,7 +10,8 @@ import { formatPath, type Path, type Problem, type Report } from "./problem.ts";
 import { besideFile, resolveConfig } from "./resolve.ts";
 import { farmFile, keysAt } from "./schema.ts";
 import { inspectSecret } from "./secret.ts";
-import { checkMeaning, type ValidValues } from "./semantic.ts";
+import { checkMeaning } from "./semantic.ts";
+import { type ValidValues } from "./semantic_values.ts";
 import { fileProblem, readYaml } from "./yaml_source.ts";
 
 export type * from "./farm_config.ts";

@@ -2,33 +2,31 @@
  * What needs more than one value to judge: overlaps, unknown names, bounds with units. Works on a file of which some
  * values are already known to be wrong and passes over those, so that one run finds every problem.
  */
-import { type IpAddress, parseAddress } from "../core/address.ts";
+import { parseAddress } from "../core/address.ts";
 import { MEMBERS_MAX } from "../core/limits.ts";
 import { formatPath, formatValue, type Path, type Report } from "./problem.ts";
 import { DRAIN_MS_MAX, INTERVAL_MS } from "./schema.ts";
+import {
+  addressAt,
+  checkDuration,
+  items,
+  keys,
+  name,
+  nameList,
+  reportRepeated,
+  type ValidValues,
+} from "./semantic_values.ts";
 import { suggest } from "./suggest.ts";
 import {
-  formatDuration,
   formatPorts,
   isLinkLocal,
   isLoopback,
   isMulticast,
   isPortRange,
-  parseDurationMs,
   parseListen,
   parsePorts,
   type PortRange,
 } from "./values.ts";
-
-/** The file's values, less those that the schema refused. */
-export interface ValidValues {
-  /** The value at `path`, or `undefined` where there is none or it was refused. */
-  get(path: Path): unknown;
-  /** Whether the schema refused the value at `path`. */
-  refused(path: Path): boolean;
-  /** Line of a path, for messages that name a second place. */
-  line(path: Path): number;
-}
 
 interface SeenService {
   readonly path: Path;
@@ -292,67 +290,6 @@ function checkAdmin(values: ValidValues, report: Report): void {
   }
 }
 
-function checkDuration(values: ValidValues, report: Report, path: Path, minMs: number, maxMs: number): void {
-  const text = values.get(path);
-  if (typeof text !== "string") return;
-  const durationMs = parseDurationMs(text);
-  if (durationMs !== undefined && durationMs >= minMs && durationMs <= maxMs) return;
-  report({
-    path,
-    message: `${name(path)} is ${text}`,
-    expected: `${formatDuration(minMs)} to ${formatDuration(maxMs)}, in whole milliseconds`,
-  });
-}
-
-/** Reports every path whose normalized text an earlier one has. */
-function reportRepeated(
-  values: ValidValues,
-  report: Report,
-  paths: readonly Path[],
-  what: string,
-  normalize: (text: string) => string | undefined,
-): void {
-  const first = new Map<string, Path>();
-  for (const path of paths) {
-    const value = values.get(path);
-    const text = typeof value === "string" ? normalize(value) : undefined;
-    if (text === undefined) continue;
-    const earlier = first.get(text);
-    if (earlier) {
-      report({
-        path,
-        message: `the ${what} ${formatValue(text)} is already on line ${values.line(earlier)}`,
-        expected: "each one once",
-      });
-    } else first.set(text, path);
-  }
-}
-
-function items(values: ValidValues, path: Path): Path[] {
-  const value = values.get(path);
-  return Array.isArray(value) ? value.map((_, index) => [...path, index]) : [];
-}
-
-function keys(values: ValidValues, path: Path): string[] {
-  const value = values.get(path);
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? Object.keys(value) : [];
-}
-
-function addressAt(values: ValidValues, path: Path): IpAddress | undefined {
-  const value = values.get(path);
-  return typeof value === "string" ? parseAddress(value) : undefined;
-}
-
 function overlap(a: PortRange, b: PortRange): boolean {
   return a.from <= b.to && b.from <= a.to;
-}
-
-function name(path: Path): string {
-  return `\`${formatPath(path)}\``;
-}
-
-function nameList(what: string, names: readonly string[]): string {
-  return names.length === 0
-    ? `${what} of this file (there is none)`
-    : `${what} of this file: ${names.join(", ")}`;
 }
