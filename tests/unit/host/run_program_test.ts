@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { type Program, runProgram } from "../../../src/host/run_program.ts";
+import { userByName } from "../../../src/host/user.ts";
+
+const sh = (script: string, more: Partial<Program> = {}) =>
+  runProgram({ argv: ["/bin/sh", "-c", script], timeoutMs: 20_000, leftBehind: "leave", ...more });
+
+/** Whether a process runs: one that waits to be reaped does not. */
+function alive(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
+  } catch {
+    return false;
+  }
+}
+
+/** Waits until it has gone; processes end a moment after they were told to. */
+async function gone(pid: number): Promise<void> {
+  for (let looks = 0; alive(pid); looks++) {
+    assert.ok(looks < 500, `process ${pid} is still there`);
+    await new Promise((next) => setTimeout(next, 10));
+  }
+}
+
+Deno.test("status, output of both streams and environment", async () => {
+  const { outcome, code, how, output } = await sh("echo $GREETING; echo oops >&2; exit 3", {
+    env: { GREETING: "hello" },
+  });
+  assert.deepEqual({ outcome, code, how }, { outcome: "exited", code: 3, how: "exited with status 3" });
+  assert.deepEqual(output.toSorted(), ["hello", "oops"]);
+  assert.equal((await sh("exit 0")).how, "succeeded");
+  assert.equal((await sh("kill -9 $$")).how, "was killed by SIGKILL");
+  assert.deepEqual((await sh("cat", { input: "from me\n" })).output, ["from me"]);
+});
+
+Deno.test("what cannot be started says why", async () => {
+  const missing = await runProgram({ argv: ["/nonexistent/x"], timeoutMs: 1000, leftBehind: "leave" });
+  assert.equal(missing.outcome, "not_started");
+  assert.match(missing.how, /^could not be started: there is no such file/);
+  const data = await runProgram({ argv: ["/etc/passwd"], timeoutMs: 1000, leftBehind: "leave" });
+  assert.match(data.how, /^could not be started: permission denied; is it executable/);
+});
+
+Deno.test("out of time, the whole group is killed, also what ignores SIGTERM", async () => {
+  const { outcome, how, output, durationMs } = await sh(
+    "trap '' TERM; (trap '' TERM; sleep 60 & echo $!; wait; sleep 60) & echo $!; while :; do sleep 60; done",
+    { timeoutMs: 300, killAfterMs: 200 },
+  );
+  assert.equal(outcome, "timed_out");
+  assert.equal(how, "did not end within 0.3 s and was killed");
+  assert.ok(durationMs < 10_000);
+  assert.equal(output.length, 2);
+  for (const pid of output) await gone(Number(pid));
+});
+
+Deno.test("a daemon that a script leaves running outlives it, and does not hold it up", async () => {
+  const { code, output, durationMs } = await sh("sleep 30 & echo $!");
+  assert.equal(code, 0);
+  assert.ok(durationMs < 10_000);
+  const pid = Number(output[0]);
+  assert.ok(alive(pid));
+  Deno.kill(pid, "SIGKILL");
+});
+
+Deno.test("a check leaves nothing behind", async () => {
+  const { code, output } = await sh("sleep 30 & echo $!", { leftBehind: "kill" });
+  assert.equal(code, 0);
+  await gone(Number(output[0]));
+});
+
+Deno.test("called off, it ends at once", async () => {
+  const controller = new AbortController();
+  const called = runProgram(
+    { argv: ["/bin/sleep", "60"], timeoutMs: 60_000, killAfterMs: 100, leftBehind: "leave" },
+    controller.signal,
+  );
+  controller.abort();
+  assert.equal((await called).outcome, "called_off");
+  assert.equal(
+    (await runProgram({ argv: ["/bin/true"], timeoutMs: 1, leftBehind: "leave" }, controller.signal)).how,
+    "was called off",
+  );
+});
+
+Deno.test("output without end takes no room", async () => {
+  const before = Deno.memoryUsage().rss;
+  const { outcome, output } = await sh("yes 0123456789abcdef | head -c 200000000; echo; echo the end");
+  assert.equal(outcome, "exited");
+  assert.equal(output.at(-1), "the end");
+  assert.ok(Deno.memoryUsage().rss - before < 100e6);
+});
+
+Deno.test("as another user", async () => {
+  const user = await userByName("nobody");
+  assert.deepEqual((await sh("id -un; id -Gn; echo $HOME", { user })).output, [
+    "nobody",
+    "nogroup",
+    user.home,
+  ]);
+  await assert.rejects(() => userByName("no-such-user"), /this host has no such user \(no-such-user\)/);
+});
