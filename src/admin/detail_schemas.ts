@@ -134,7 +134,7 @@ export const FlowsQuery = z.object({
   place: z.enum(["moving", "retained", "contested", "claimed", "all"]).optional().openapi({
     description: "Default moving: retained and contested.",
   }),
-  after: z.string().regex(/^[0-9a-f]{44}$/, "take it from `next`").optional(),
+  after: z.string().regex(/^[0-9a-f]{46}$/, "take it from `next`").optional(),
   limit: z.string().regex(/^[0-9]{1,4}$/, `a number from 1 to ${FLOWS_PAGE_MAX}`).transform(Number)
     .pipe(z.number().int().min(1).max(FLOWS_PAGE_MAX)).default(FLOWS_PAGE_DEFAULT)
     .openapi({ type: "integer", description: `Default ${FLOWS_PAGE_DEFAULT}.` }),

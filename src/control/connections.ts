@@ -5,7 +5,9 @@
 import { SockDiag } from "../../ffi/sock_diag.ts";
 import { BUCKET_BITMAP_BYTES } from "../dataplane/claims_publisher.ts";
 import { type PlannedService, type PlannedVip, ServiceTable, VipTable } from "../dataplane/plan.ts";
+import { RETAINED, type SharedClaims } from "../dataplane/shared.ts";
 import { type Affinity, FlowHash } from "../ownership/flow_hash.ts";
+import { type OpenConnection } from "./flow_list.ts";
 
 /** Buckets with connections, for one table. */
 export interface HeldBuckets {
@@ -23,9 +25,15 @@ export class Connections {
   readonly #tables: number[];
   readonly #families: Array<4 | 6>;
   #count = 0;
+  #retained = 0;
 
   /** `services` in file order, with indices into `vips`: all of this node's virtual IPs. */
-  constructor(vips: readonly PlannedVip[], services: readonly PlannedService[], flowKey: Uint8Array) {
+  constructor(
+    vips: readonly PlannedVip[],
+    services: readonly PlannedService[],
+    flowKey: Uint8Array,
+    readonly claims: SharedClaims,
+  ) {
     this.#vips = new VipTable(vips);
     this.#services = new ServiceTable(services, vips.length);
     this.#flowHash = new FlowHash(flowKey);
@@ -40,22 +48,36 @@ export class Connections {
     return this.#count;
   }
 
+  /** Those of them that stayed although their buckets moved away. */
+  get retained(): number {
+    return this.#retained;
+  }
+
   /** Reads the kernel's TCP sockets, half-open ones included, and sorts them into buckets. */
   look(): HeldBuckets[] {
     const held = new Map(this.#tables.map((table) => [table, new Uint8Array(BUCKET_BITMAP_BYTES)]));
     this.#count = 0;
+    this.#retained = 0;
+    this.each(({ table, bucket }) => {
+      held.get(table)![bucket >> 3] |= 1 << (bucket & 7);
+      this.#count++;
+      if ((this.claims.tables[table][bucket] & RETAINED) !== 0) this.#retained++;
+    });
+    return [...held].map(([table, buckets]) => ({ table, buckets }));
+  }
+
+  /** Visits every open connection to a service of the farm. */
+  each(visit: (connection: OpenConnection) => void): void {
     for (const family of this.#families) {
-      this.#diag.dumpTcp(family, (local, localPort, remote, remotePort) => {
-        const vip = this.#vips.find(family, local, 0);
-        const table = vip < 0 ? 0 : this.#services.tcp(vip, localPort);
+      this.#diag.dumpTcp(family, (local, virtualPort, client, clientPort) => {
+        const virtualIp = this.#vips.find(family, local, 0);
+        const table = virtualIp < 0 ? 0 : this.#services.tcp(virtualIp, virtualPort);
         if (table === 0) return;
         const affinity = this.#services.affinity[table] as Affinity;
-        const bucket = this.#flowHash.bucket(affinity, remote, 0, family, remotePort);
-        held.get(table)![bucket >> 3] |= 1 << (bucket & 7);
-        this.#count++;
+        const bucket = this.#flowHash.bucket(affinity, client, 0, family, clientPort);
+        visit({ table, bucket, virtualIp, virtualPort, client, clientPort });
       });
     }
-    return [...held].map(([table, buckets]) => ({ table, buckets }));
   }
 
   close(): void {

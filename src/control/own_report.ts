@@ -1,0 +1,36 @@
+/** What this node tells of itself: totals of its threads made into rates, once a second. */
+import { type DatapathCounters } from "../admin/source.ts";
+import { type Verdict } from "../dataplane/verdicts.ts";
+import { type OwnReport } from "./report.ts";
+
+/** Verdicts of packets that this node took. */
+const TAKEN: readonly Verdict[] = ["accepted", "accepted_held"];
+
+/** New flows and packets that this node took, per second, between two looks at the totals. */
+export class Rates {
+  #before: { atMs: number; flows: number; packets: number } | undefined;
+  #now = { flows_per_s: 0, packets_per_s: 0 };
+
+  /** The rates of the last full second. */
+  get now(): Pick<OwnReport, "flows_per_s" | "packets_per_s"> {
+    return this.#now;
+  }
+
+  /** Looks at the totals. */
+  sample(atMs: number, counters: readonly DatapathCounters[]): void {
+    const flows = counters.reduce((sum, { newFlows }) => sum + (newFlows ?? 0), 0);
+    const packets = counters.reduce(
+      (sum, { verdicts, fastPath }) =>
+        sum + (fastPath ?? 0) + TAKEN.reduce((taken, verdict) => taken + (verdicts[verdict] ?? 0), 0),
+      0,
+    );
+    const before = this.#before;
+    this.#before = { atMs, flows, packets };
+    if (before === undefined || atMs <= before.atMs) return;
+    const seconds = (atMs - before.atMs) / 1000;
+    this.#now = {
+      flows_per_s: Math.max(0, flows - before.flows) / seconds,
+      packets_per_s: Math.max(0, packets - before.packets) / seconds,
+    };
+  }
+}
