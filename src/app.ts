@@ -120,7 +120,12 @@ class Daemon {
     supervisor.on("record", ({ event }) => void this.#events.record(event));
     const keys = deriveKeys(await readSecret(config.secretFile), config.farm);
     const vips = planVips(this.#node);
-    this.#connections = new Connections(vips, planServices(config.services, vips), keys.flowKey);
+    this.#connections = new Connections(
+      vips,
+      planServices(config.services, vips),
+      keys.flowKey,
+      this.#claims,
+    );
     this.resources.defer(() => this.#connections.close());
     const networks = this.#heartbeatNetworks();
     supervisor.tell({
