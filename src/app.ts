@@ -32,6 +32,7 @@ import { EXIT, VipfarmError } from "./core/errors.ts";
 import { type FarmEventInit } from "./core/events.ts";
 import { deriveKeys } from "./core/keys.ts";
 import { SharedClaims } from "./dataplane/shared.ts";
+import { entryPoint } from "./entry_points.ts";
 import { type MemberView } from "./membership/types.ts";
 import { logEvent, startLog } from "./supervisor/log.ts";
 import { type HostTun, MESSAGES_FORM, type Snapshot } from "./supervisor/messages.ts";
@@ -326,7 +327,7 @@ class Daemon {
     if (!takeOver) this.#tellIncarnation(this.#incarnation);
     this.#membership = this.resources.adopt(
       new Thread<ToMembership, FromMembership>(
-        new URL("./membership.worker.ts", import.meta.url),
+        entryPoint("membership.worker"),
         "membership",
         (message) => this.#fromMembership(message),
         (error) => this.#fail(error, this.#started),

@@ -1,5 +1,6 @@
 /** Version and build of this program. */
 import project from "../deno.json" with { type: "json" };
+import { isPacked } from "./entry_points.ts";
 
 /** The version in `deno.json`, the only place where it stands. */
 export const VERSION: string = project.version;
@@ -10,17 +11,21 @@ const GIT_FILE_BYTES_MAX = 4_194_304;
 /** What is running: version, revision where it runs from a checkout, runtime and platform. */
 export interface Build {
   readonly version: string;
-  /** Git revision of the checkout, or `undefined` outside of one. */
+  /** Git revision of the checkout that runs, or that the program was packed from; `undefined` if neither is known. */
   readonly revision: string | undefined;
   readonly deno: string;
   readonly os: string;
   readonly arch: string;
 }
 
+/** Lies beside a packed program, with the revision that it was packed from. */
+export const REVISION_FILE = "revision";
+
 /** Describes the running program. Reads the checkout's `.git`, if there is one; never fails. */
 export function build(): Build {
   const { os, arch } = Deno.build;
-  return { version: VERSION, revision: revision(), deno: Deno.version.deno, os, arch };
+  const revision = isPacked() ? hash(read(new URL(REVISION_FILE, import.meta.url))) : checkoutRevision();
+  return { version: VERSION, revision, deno: Deno.version.deno, os, arch };
 }
 
 /** `0.1.0 (revision 0123456789ab, deno 2.9.6, linux x86_64)`. */
@@ -29,7 +34,8 @@ export function formatBuild({ version, revision, deno, os, arch }: Build): strin
   return `${version} (${source}deno ${deno}, ${os} ${arch})`;
 }
 
-function revision(): string | undefined {
+/** The revision of the checkout that this runs from. */
+export function checkoutRevision(): string | undefined {
   const top = new URL("../", import.meta.url);
   if (top.protocol !== "file:") return undefined;
   let git = new URL(".git/", top);

@@ -104,6 +104,13 @@ Examples:
       const { runDemo } = await import("../lab/demo.ts");
       Deno.exitCode = await runDemo({ nodes: options.nodes, once: options.once ?? false });
     });
+
+  program.command("lab-program <NAME> [SETTING]", { hidden: true })
+    .description("a program inside the demo's namespaces; started by the lab")
+    .action(async (name: string, setting?: string) => {
+      const { runLabProgram } = await import("../lab/program.ts");
+      Deno.exitCode = await runLabProgram(setting === undefined ? [name] : [name, setting]);
+    });
 }
 
 function count(number: number, what: string): string {

@@ -3,6 +3,7 @@ import { interfaceByName } from "../../ffi/interface.ts";
 import { type TunDevice } from "../../ffi/tun.ts";
 import { type FarmConfig, type NodeConfig } from "../config/load.ts";
 import { SharedClaims, SharedCounters } from "../dataplane/shared.ts";
+import { entryPoint } from "../entry_points.ts";
 import { type FromDataplane, type ToDataplane } from "../thread_messages.ts";
 import { planServices, planVips } from "./plan.ts";
 import { type OptionalPrefilter } from "./prefilter.ts";
@@ -39,7 +40,7 @@ export class PacketThread {
     const { tun, config, node, flowKey, claims } = parts;
     this.interface = parts.interface;
     this.thread = new Thread<ToDataplane, FromDataplane>(
-      new URL("../dataplane.worker.ts", import.meta.url),
+      entryPoint("dataplane.worker"),
       `packet (${this.interface})`,
       (message) => this.#hear(message, parts.prefilter),
       parts.onFailure,

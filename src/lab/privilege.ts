@@ -1,6 +1,7 @@
 /** What a lab needs of the host, and how to get it without root where the host allows. */
 
 import { EXIT, VipfarmError } from "../core/errors.ts";
+import { vipfarmArgv } from "../host/program.ts";
 import { runCommand, searchPath } from "./process.ts";
 
 /** Set in a process that was started again in a user namespace, so that it does not try once more. */
@@ -104,12 +105,9 @@ export async function runInUserNamespaceIfNeeded(args: readonly string[]): Promi
     await requireLabAbilities();
     return undefined;
   }
-  const self = Deno.build.standalone
-    ? [Deno.execPath()]
-    : [Deno.execPath(), "run", "-A", "--quiet", Deno.mainModule];
   const child = new Deno.Command(unshare[0], {
     // setpriv inside: entering a user namespace changes credentials, which may clear the signal (prctl(2)).
-    args: [...unshare.slice(1), "--", "setpriv", "--pdeathsig", "KILL", "--", ...self, ...args],
+    args: [...unshare.slice(1), "--", "setpriv", "--pdeathsig", "KILL", "--", ...vipfarmArgv(...args)],
     env: { PATH: searchPath(), [NESTED_VARIABLE]: "1" },
   }).spawn();
   // The terminal sends Ctrl-C to both; the inner one cleans up, this one waits for it.

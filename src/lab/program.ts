@@ -1,21 +1,18 @@
-/**
- * The small programs that run inside the lab's namespaces, and how to start them and the daemon: from a checkout
- * with `deno run`, from a compiled executable as that executable.
- */
+/** The small programs that run inside the lab's namespaces, and how to start them: as a hidden verb of vipfarm. */
 
-import { fileURLToPath } from "node:url";
 import { EXIT, VipfarmError } from "../core/errors.ts";
+import { vipfarmArgv } from "../host/program.ts";
 import { runClientProgram } from "./client_program.ts";
 import { runService } from "./service.ts";
 
 export { vipfarmArgv } from "../host/program.ts";
 
-/** Hidden verb of the command line by which a compiled executable reaches {@link runLabProgram}. */
-export const LAB_PROGRAM_VERB = "lab-program";
+/** Hidden verb of the command line that is {@link runLabProgram}. */
+const LAB_PROGRAM_VERB = "lab-program";
 
 /**
  * Runs a lab program in this process until it ends: `service JSON` or `client`.
- * @returns the exit code.
+ * @returns the exit code
  */
 export async function runLabProgram(args: readonly string[]): Promise<number> {
   const [name, setting] = args;
@@ -35,8 +32,5 @@ export async function runLabProgram(args: readonly string[]): Promise<number> {
 
 /** The argument vector that starts a lab program. */
 export function labProgramArgv(name: "service" | "client", ...args: string[]): string[] {
-  if (Deno.build.standalone) return [Deno.execPath(), LAB_PROGRAM_VERB, name, ...args];
-  return [Deno.execPath(), "run", "-A", "--quiet", fileURLToPath(import.meta.url), name, ...args];
+  return vipfarmArgv(LAB_PROGRAM_VERB, name, ...args);
 }
-
-if (import.meta.main) Deno.exit(await runLabProgram(Deno.args));

@@ -7,8 +7,8 @@ import { importedSpecifiers, type SourceFile, withoutComments } from "./source_t
  * know each other.
  */
 export const LAYERS: readonly (readonly string[])[] = [
-  ["core", "version"],
-  ["wire", "ffi", "config"],
+  ["core", "entry_points"],
+  ["wire", "ffi", "config", "version"],
   ["ownership"],
   ["membership"],
   ["dataplane", "host"],
@@ -35,6 +35,7 @@ const IMPURE =
 export function moduleOf(path: string): string | undefined {
   if (path === "src/main.ts") return "main";
   if (path === "src/version.ts") return "version";
+  if (path === "src/entry_points.ts") return "entry_points";
   if (path.startsWith("ffi/")) return "ffi";
   const [top, module, rest] = path.split("/");
   if (top !== "src" || module === undefined) return undefined;

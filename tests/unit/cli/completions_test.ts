@@ -30,7 +30,7 @@ function isHere(command: string): boolean {
 Deno.test("every verb and every option of the command line is in every shell's script", () => {
   for (const shell of SHELLS) {
     const script = completionScript(program(), shell);
-    for (const verb of program().commands) {
+    for (const verb of program().createHelp().visibleCommands(program())) {
       assert.ok(script.includes(verb.name()), `${shell}: ${verb.name()}`);
       for (const { long, hidden } of verb.options) {
         if (hidden) continue;
