@@ -7,8 +7,6 @@
  * No packet and no heartbeat passes through here.
  */
 import { boottimeMs, boottimeMs32, realtimeMs } from "../ffi/clock.ts";
-import { interfaceByName } from "../ffi/interface.ts";
-import { addresses } from "../ffi/rtnetlink.ts";
 import { TunDevice } from "../ffi/tun.ts";
 import { createAdminApp } from "./admin/app.ts";
 import { EventLog } from "./admin/event_log.ts";
@@ -18,13 +16,14 @@ import { type FarmConfig, forNode, type NodeConfig } from "./config/load.ts";
 import { readSecret } from "./config/secret.ts";
 import { Connections } from "./control/connections.ts";
 import { Farm } from "./control/farm.ts";
-import { planNetworks } from "./control/heartbeat_networks.ts";
+import { hostNetworks } from "./control/heartbeat_networks.ts";
 import { identityOf, planGoodbye, planHost } from "./control/host_plan.ts";
 import { Orders } from "./control/orders.ts";
 import { PacketThread } from "./control/packet_thread.ts";
 import { planQuorum, planServices, planVips } from "./control/plan.ts";
 import { OptionalPrefilter } from "./control/prefilter.ts";
-import { needsRestart } from "./control/reload.ts";
+import { Progress } from "./control/progress.ts";
+import { Reloader } from "./control/reload.ts";
 import { Settings } from "./control/settings.ts";
 import { type SupervisorLink } from "./control/supervisor_link.ts";
 import { Thread } from "./control/thread.ts";
@@ -37,6 +36,8 @@ import { type MemberView } from "./membership/types.ts";
 import { logEvent, startLog } from "./supervisor/log.ts";
 import { type HostTun, MESSAGES_FORM, type Snapshot } from "./supervisor/messages.ts";
 import { type FromMembership, type HeartbeatNetwork, type ToMembership } from "./thread_messages.ts";
+import { type Order } from "./wire/heartbeat.ts";
+import { within } from "./control/within.ts";
 import { VERSION } from "./version.ts";
 
 /** How the daemon is started. */
@@ -75,7 +76,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
 }
 
 class Daemon {
-  #config: FarmConfig;
+  readonly #reloader: Reloader;
   readonly #node: NodeConfig;
   readonly #events = new EventLog();
   readonly #claims: SharedClaims;
@@ -99,20 +100,29 @@ class Daemon {
   #membership!: Thread<ToMembership, FromMembership>;
   #lookTimer: ReturnType<typeof setTimeout> | undefined;
   #retainedGroups = 0;
+  #membershipEnded = false;
 
   constructor(readonly options: DaemonOptions, readonly resources: AsyncDisposableStack) {
-    this.#config = options.config;
     this.#node = forNode(options.config, options.node);
-    const tableCount = this.#config.services.length + 1;
+    const tableCount = options.config.services.length + 1;
     this.#claims = SharedClaims.create(tableCount, boottimeMs32());
     this.#prefilter = new OptionalPrefilter(tableCount, (event) => this.#record(event));
     this.resources.defer(() => this.#prefilter.close());
     this.#settings = new Settings(
-      this.#config,
+      options.config,
       this.#node.name,
       (weights, draining) => this.#membership.send({ kind: "settings", weights, draining }),
     );
+    this.#reloader = new Reloader(options.config, {
+      reread: options.reread,
+      takers: [(config) => this.#settings.configure(config)],
+      record: (event) => this.#record(event),
+    });
     this.#orders = new Orders(this.#node.name, (order) => this.#membership.send({ kind: "order", order }));
+  }
+
+  get #config(): FarmConfig {
+    return this.#reloader.config;
   }
 
   async start(): Promise<void> {
@@ -128,7 +138,8 @@ class Daemon {
       this.#claims,
     );
     this.resources.defer(() => this.#connections.close());
-    const networks = this.#heartbeatNetworks();
+    const { networks, warnings } = hostNetworks(config.heartbeat, this.#node.heartbeatInterfaces);
+    for (const message of warnings) this.#record({ severity: "warning", kind: "heartbeat.peers", message });
     supervisor.tell({
       say: "hello",
       form: MESSAGES_FORM,
@@ -152,7 +163,7 @@ class Daemon {
     });
     await this.#startMembership(keys, networks, members);
     if (takeOver) await this.#takeOver();
-    supervisor.on("reload", () => void this.#reload());
+    supervisor.on("reload", () => void this.#reloader.reload());
     supervisor.on("freeze", () => this.#membership.send({ kind: "freeze" }));
     supervisor.on("thaw", () => this.#membership.send({ kind: "thaw" }));
     supervisor.on("finish", () => void this.#finish());
@@ -163,6 +174,7 @@ class Daemon {
     this.resources.defer(() => clearInterval(everySecond));
     await this.#serveAdmin();
     supervisor.tell({ say: "ready" });
+    this.#reportProgress();
     if (takeOver) return;
     this.#record({
       severity: "info",
@@ -172,6 +184,16 @@ class Daemon {
       }.`,
       node: this.#node.name,
     });
+  }
+
+  #reportProgress(): void {
+    const progress = new Progress({
+      tell: (message) => this.options.supervisor.tell(message),
+      dataplanes: this.#dataplanes,
+      farm: this.#farm,
+      membershipEnded: () => this.#membershipEnded,
+    });
+    this.resources.defer(() => progress.close());
   }
 
   /** Waits until the supervisor ends this, or a failure does, and leaves the farm in order. Returns the exit code. */
@@ -236,21 +258,6 @@ class Daemon {
   #tellIncarnation(incarnation: number): void {
     this.#incarnation = incarnation;
     this.options.supervisor.tell({ say: "incarnation", incarnation });
-  }
-
-  /** Takes up the file as it is now: all of it, or nothing. */
-  async #reload(): Promise<void> {
-    const refuse = (message: string) =>
-      this.#record({ severity: "error", kind: "config.not_reloaded", message });
-    const next = await this.options.reread();
-    if (next === undefined) return refuse("The configuration has errors: it stays as it was.");
-    const restart = needsRestart(this.#config, next);
-    if (restart.length > 0) {
-      return refuse(`The configuration stays as it was: a change of ${restart.join(", ")} needs a restart.`);
-    }
-    this.#config = next;
-    this.#settings.configure(next);
-    this.#record({ severity: "info", kind: "config.reloaded", message: "The configuration was read again." });
   }
 
   /**
@@ -365,17 +372,6 @@ class Daemon {
     await this.#started.promise;
   }
 
-  #heartbeatNetworks(): HeartbeatNetwork[] {
-    const interfaces = this.#node.heartbeatInterfaces.map((name) => {
-      const { index } = interfaceByName(name);
-      return { name, index, addresses: addresses(index) };
-    });
-    const own = addresses().map(({ address }) => address);
-    const { networks, warnings } = planNetworks(this.#config.heartbeat, interfaces, own);
-    for (const message of warnings) this.#record({ severity: "warning", kind: "heartbeat.peers", message });
-    return networks;
-  }
-
   #fromMembership(message: FromMembership): void {
     switch (message.kind) {
       case "ready":
@@ -389,10 +385,8 @@ class Daemon {
         return this.#farm.update(message.members, message.basis);
       case "event":
         return this.#record(message.event);
-      case "order": {
-        const { code, text } = this.#settings.obey(message.order);
-        return this.#membership.send({ kind: "answer", id: message.order.id, code, text });
-      }
+      case "order":
+        return void this.#obey(message.order);
       case "orderResult":
         return this.#orders.settle(message);
       case "lost":
@@ -407,8 +401,15 @@ class Daemon {
       case "handedOver":
         return this.#handedOver.resolve();
       case "finished":
+        this.#membershipEnded = true;
         return this.#finished.resolve();
     }
+  }
+
+  async #obey(order: Order): Promise<void> {
+    const obeyed = order.verb === "reload" ? this.#reloader.reload() : this.#settings.obey(order);
+    const { code, text } = await obeyed;
+    this.#membership.send({ kind: "answer", id: order.id, code, text });
   }
 
   #snapshot({ membership, senders }: Extract<FromMembership, { kind: "frozen" }>): Snapshot {
@@ -488,12 +489,4 @@ class Daemon {
     waiting?.reject(error);
     this.#failed.resolve(EXIT.no);
   }
-}
-
-/** Waits for `promise`, but not longer than `timeoutMs`. */
-async function within(promise: Promise<unknown>, timeoutMs: number): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const timeout = new Promise<void>((resolve) => timer = setTimeout(resolve, timeoutMs));
-  await Promise.race([promise, timeout]);
-  clearTimeout(timer);
 }

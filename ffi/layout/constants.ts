@@ -7,6 +7,7 @@
  */
 
 // sys/socket.h
+export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;

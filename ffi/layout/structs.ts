@@ -44,6 +44,11 @@ export const mmsghdr = {
 } as const;
 
 // netinet/in.h
+export const sockaddr_un = {
+  name: "struct sockaddr_un",
+  size: 110,
+  offsets: { sun_family: 0, sun_path: 2 },
+} as const;
 export const sockaddr_in = {
   name: "struct sockaddr_in",
   size: 16,

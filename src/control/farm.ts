@@ -66,6 +66,8 @@ export class Farm implements FarmSource {
   /** Shares of the current view, computed when first asked for. */
   #shares: Array<Map<string, number>> | undefined;
   #totals: HeartbeatTotals | undefined;
+  /** How often the membership thread has told its totals: it lives as long as this grows. */
+  membershipReports = 0;
   #networks: NetworkState = { atMs: 0, networks: [], frames: [], finding: undefined };
 
   constructor(readonly parts: FarmParts) {
@@ -82,6 +84,7 @@ export class Farm implements FarmSource {
 
   updateTotals(totals: HeartbeatTotals): void {
     this.#totals = totals;
+    this.membershipReports++;
   }
 
   /**

@@ -1,4 +1,6 @@
-/** Which sockets the heartbeats need on this host: from the configuration and the host's addresses. Pure. */
+/** Which sockets the heartbeats need on this host: from the configuration and the host's addresses. */
+import { interfaceByName } from "../../ffi/interface.ts";
+import { addresses } from "../../ffi/rtnetlink.ts";
 import { type HeartbeatConfig } from "../config/load.ts";
 import { addressFromBytes, inNetwork, type IpAddress } from "../core/address.ts";
 import { VipfarmError } from "../core/errors.ts";
@@ -17,10 +19,22 @@ export interface NetworkPlan {
   warnings: string[];
 }
 
+/** The networks of this host. Throws VipfarmError; SystemError if an interface is not there. */
+export function hostNetworks(
+  heartbeat: Pick<HeartbeatConfig, "groups" | "peers">,
+  heartbeatInterfaces: readonly string[],
+): NetworkPlan {
+  const interfaces = heartbeatInterfaces.map((name) => {
+    const { index } = interfaceByName(name);
+    return { name, index, addresses: addresses(index) };
+  });
+  return planNetworks(heartbeat, interfaces, addresses().map(({ address }) => address));
+}
+
 /**
  * One network for each interface: its multicast group (IPv4 where the interface has an IPv4 address and the farm an IPv4
  * group, else IPv6), or, if the farm names peers, those that are on the interface's own networks, one network for each
- * address family. A peer that is on none of them is behind a router: it is sent to from the first interface that has an
+ * address family. Pure. A peer that is on none of them is behind a router: it is sent to from the first interface that has an
  * address of its family. `ownAddresses` are all addresses of this host: a node is no peer of its own.
  * @throws VipfarmError if nothing is left to send to
  */

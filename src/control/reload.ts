@@ -1,14 +1,18 @@
-/** What of a new configuration a running daemon can take up. Pure. */
+/** A configuration that is read again: what of it a running daemon can take up, and taking it up. */
 import { type FarmConfig } from "../config/load.ts";
+import { type FarmEventInit } from "../core/events.ts";
 
 /**
  * The keys of the file that differ and need a restart of the daemon. Empty: everything that differs can be applied
  * at once, which goes for weights and `drain_on_stop`.
  */
 export function needsRestart(running: FarmConfig, next: FarmConfig): string[] {
-  const before = fixedParts(running);
-  const after = fixedParts(next);
-  return Object.keys(before).filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]));
+  return differing(fixedParts(running), fixedParts(next));
+}
+
+/** The keys of the file that differ and can be taken up at once. */
+export function changedSettings(running: FarmConfig, next: FarmConfig): string[] {
+  return differing(movableParts(running), movableParts(next));
 }
 
 /** Everything but weights and `drain_on_stop`, under the names that the file uses. */
@@ -35,4 +39,103 @@ export function fixedParts(config: FarmConfig): Record<string, unknown> {
     datapath: config.datapath,
     admin: config.admin,
   };
+}
+
+/** What can change while the daemon runs, each setting under its path in the file. */
+function movableParts(config: FarmConfig): Record<string, unknown> {
+  const nodes = Object.entries(config.nodes).flatMap(([node, { weight, services }]) => [
+    [`nodes.${node}`, true],
+    [`nodes.${node}.weight`, weight],
+    ...Object.entries(services).map(([service, each]) => [
+      `nodes.${node}.services.${service}.weight`,
+      each.weight,
+    ]),
+  ]);
+  return {
+    drain_on_stop: config.drainOnStopMs,
+    ...Object.fromEntries(config.services.map(({ name, weight }) => [`services.${name}.weight`, weight])),
+    ...Object.fromEntries(nodes),
+  };
+}
+
+function differing(before: Record<string, unknown>, after: Record<string, unknown>): string[] {
+  const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
+  return [...keys].filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]));
+}
+
+/** What became of a reload. `text` travels in a heartbeat, which cuts it. */
+export interface Reloaded {
+  readonly code: "done" | "refused";
+  readonly text: string;
+}
+
+export interface ReloaderParts {
+  /** Reads and checks the file again, and tells its problems; undefined if there is an error. */
+  reread(): Promise<FarmConfig | undefined>;
+  /** In order; each takes up what is its own, or throws and has changed nothing. */
+  readonly takers: ReadonlyArray<(config: FarmConfig) => void>;
+  record(event: FarmEventInit): void;
+}
+
+/** Takes up the file as it is now: all of it, or nothing. */
+export class Reloader {
+  #config: FarmConfig;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(config: FarmConfig, readonly parts: ReloaderParts) {
+    this.#config = config;
+  }
+
+  /** The configuration that runs. */
+  get config(): FarmConfig {
+    return this.#config;
+  }
+
+  /** One after the other: each answer is about the file as it was when it was read. */
+  reload(): Promise<Reloaded> {
+    const next = this.#last.then(() => this.#reload());
+    this.#last = next;
+    return next;
+  }
+
+  async #reload(): Promise<Reloaded> {
+    const next = await this.parts.reread();
+    if (next === undefined) return this.#refuse("the file has errors, its log says which");
+    const restart = needsRestart(this.#config, next);
+    if (restart.length > 0) return this.#refuse(`needs a restart: ${restart.join(", ")}`);
+    const changed = changedSettings(this.#config, next);
+    const problem = this.#take(next);
+    if (problem !== undefined) return this.#refuse(problem);
+    const text = changed.length === 0 ? "nothing has changed" : `changed: ${changed.join(", ")}`;
+    this.parts.record({
+      severity: "info",
+      kind: "config.reloaded",
+      message: `The configuration was read again; ${text}.`,
+      details: { changed, digest: next.digest },
+    });
+    return { code: "done", text };
+  }
+
+  /** Gives the new configuration to everybody; if one cannot take it, the former one again. */
+  #take(next: FarmConfig): string | undefined {
+    for (const [index, take] of this.parts.takers.entries()) {
+      try {
+        take(next);
+      } catch (error) {
+        for (const again of this.parts.takers.slice(0, index)) again(this.#config);
+        return error instanceof Error ? error.message : String(error);
+      }
+    }
+    this.#config = next;
+    return undefined;
+  }
+
+  #refuse(text: string): Reloaded {
+    this.parts.record({
+      severity: "error",
+      kind: "config.not_reloaded",
+      message: `The configuration stays as it was: ${text}.`,
+    });
+    return { code: "refused", text };
+  }
 }

@@ -6,6 +6,7 @@ import { type FarmEventInit } from "../core/events.ts";
 import { type FarmKeys } from "../core/keys.ts";
 import { type SavedMembership } from "../membership/saved.ts";
 import { type SavedSender } from "../membership/replay.ts";
+import { type ThreadProgress } from "./watchdog.ts";
 
 /** Raised when messages change so that an older partner would misunderstand them. */
 export const MESSAGES_FORM = 1;
@@ -79,6 +80,8 @@ export type FromWorker =
   /** Names of all members that it knows, itself included. */
   | { say: "members"; names: readonly string[] }
   | { say: "ready" }
+  /** Twice a second from `ready` on: how far each thread has come, and what people should know. */
+  | { say: "progress"; threads: ThreadProgress; joined: boolean; status: string }
   | { say: "prepared" }
   | { say: "snapshot"; snapshot: Snapshot }
   | { say: "tookOver" }

@@ -24,6 +24,24 @@ const STEP_MS_MAX = 1_000;
 /** The old worker ends its connections to the admin endpoint. */
 const END_MS_MAX = 5_000;
 
+/**
+ * Ends a worker whose successor is started later: no word to the others, which hear of it from the supervisor, and no
+ * connection cut. One that does not follow is killed.
+ */
+export async function retireWorker(worker: WorkerProcess): Promise<void> {
+  const stuck = setTimeout(() => worker.kill(), END_MS_MAX);
+  try {
+    worker.tell({ do: "freeze" });
+    await worker.said("snapshot", STEP_MS_MAX);
+    worker.tell({ do: "finish" });
+    await worker.said("stopped", STEP_MS_MAX);
+  } catch {
+    worker.kill();
+  }
+  await worker.ended;
+  clearTimeout(stuck);
+}
+
 /** The moment up to which a worker decides frames; one that cannot say it any more is ended. */
 async function cutOf(former: WorkerProcess): Promise<number> {
   try {

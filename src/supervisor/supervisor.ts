@@ -7,6 +7,8 @@
  *   crash         -> goodbye with a hold -> the next worker, with back-off
  *   SIGUSR2       -> the next worker beside the old one -> hand-over -> the old one ends
  *   SIGTERM       -> the worker leaves the farm -> the host is put back
+ *   the same in a restart by systemd -> the worker ends -> goodbye with a hold -> the host is put back
+ *   a thread hangs -> the worker is killed, which is a crash
  */
 import { boottimeMs, realtimeMs } from "../../ffi/clock.ts";
 import { EXIT, VipfarmError } from "../core/errors.ts";
@@ -15,8 +17,10 @@ import { Goodbye } from "./goodbye.ts";
 import { SupervisedHost } from "./host.ts";
 import { logEvent, startLog } from "./log.ts";
 import { type FromWorker, MESSAGES_FORM, type Said } from "./messages.ts";
-import { replaceWorker } from "./replacement.ts";
+import { replaceWorker, retireWorker } from "./replacement.ts";
 import { Restarts } from "./restarts.ts";
+import { ServiceManager } from "./service_manager.ts";
+import { REPORT_INTERVAL_MS } from "./watchdog.ts";
 import { WorkerProcess } from "./worker_process.ts";
 
 /** How the supervisor is started. */
@@ -38,6 +42,8 @@ export const HOLD_MS = 5_000;
 const WORKER_PID_FILE = "worker.pid";
 /** Events that wait for a worker which can keep them. */
 const EVENTS_WAITING_MAX = 64;
+/** While a worker that leaves makes progress (`drain_on_stop` may be long), its stop may take so much longer. */
+const STOP_EXTENSION_MS = 10_000;
 
 /** Runs the node until SIGTERM or SIGINT; returns the exit code. Throws VipfarmError when it cannot start. */
 export async function supervise(options: SupervisorOptions): Promise<number> {
@@ -53,6 +59,7 @@ class Supervisor {
   readonly #restarts = new Restarts();
   readonly #stop = Promise.withResolvers<undefined>();
   readonly #waiting: FarmEventInit[] = [];
+  readonly #manager = new ServiceManager();
   #stops = 0;
   #worker!: WorkerProcess;
   /** The one that ended before it. */
@@ -64,18 +71,22 @@ class Supervisor {
   #everReady = false;
   #replacing = false;
   #successor: WorkerProcess | undefined;
+  /** Another supervisor is started after this one: the others keep the connections. */
+  #restarting = false;
 
   constructor(readonly options: SupervisorOptions) {}
 
   async run(): Promise<number> {
     this.#worker = this.#start("start");
     const signals: ReadonlyArray<[Deno.Signal, () => void]> = [
-      ["SIGTERM", () => this.#askToStop()],
-      ["SIGINT", () => this.#askToStop()],
+      ["SIGTERM", () => void this.#askToStop()],
+      ["SIGINT", () => void this.#askToStop()],
       ["SIGHUP", () => this.#worker.tell({ do: "reload" })],
       ["SIGUSR2", () => void this.#replace()],
     ];
     for (const [signal, listener] of signals) Deno.addSignalListener(signal, listener);
+    const { watchdogMs } = this.#manager;
+    const watching = setInterval(() => this.#watch(), Math.min(REPORT_INTERVAL_MS, watchdogMs ?? Infinity));
     try {
       await startLog();
       for (;;) {
@@ -88,14 +99,19 @@ class Supervisor {
           continue;
         }
         if (this.#failure !== undefined) throw this.#failure;
+        if (this.#restarting) {
+          await this.#sayGoodbye(this.#worker, HOLD_MS);
+          return EXIT.done;
+        }
         if (this.#stops > 0 || !this.#everReady) {
-          this.#sayGoodbye(this.#worker, 0);
+          await this.#sayGoodbye(this.#worker, 0);
           return status.signal === null ? status.code : EXIT.no;
         }
         await this.#restart(status);
         if (this.#stops > 0) return EXIT.done;
       }
     } finally {
+      clearInterval(watching);
       for (const [signal, listener] of signals) Deno.removeSignalListener(signal, listener);
       this.#worker.kill();
       this.#successor?.kill();
@@ -105,6 +121,7 @@ class Supervisor {
   /** Gives the host back. */
   async takeBack(): Promise<void> {
     await this.#host?.takeBack();
+    this.#manager.close();
     try {
       Deno.removeSync(`${this.options.runtimeDir}/${WORKER_PID_FILE}`);
     } catch {
@@ -112,12 +129,34 @@ class Supervisor {
     }
   }
 
-  #askToStop(): void {
-    this.#stops++;
+  async #askToStop(): Promise<void> {
+    this.#manager.stopping();
+    const first = ++this.#stops === 1;
     this.#stop.resolve(undefined);
+    if (first && this.#worker.isReady && !this.#replacing && await this.#manager.stopIsRestart()) {
+      this.#restarting = true;
+      return await retireWorker(this.#worker);
+    }
     // The second signal shortens the wait for connections; who signals once more wants it to end now.
     if (this.#stops > 2) this.#worker.kill();
     else this.#worker.tell({ do: "stop" });
+  }
+
+  /** Looks whether the worker and its threads live, and tells systemd. */
+  #watch(): void {
+    const worker = this.#worker;
+    const wedged = worker.hasEnded ? undefined : worker.watchdog.look(boottimeMs());
+    if (wedged === undefined) {
+      this.#manager.feedWatchdog();
+      if (this.#stops > 0) this.#manager.extendTimeout(STOP_EXTENSION_MS);
+      return;
+    }
+    // What kill(2) cannot end, systemd's watchdog ends.
+    if (worker.problem === undefined) {
+      worker.problem = wedged;
+      this.#report({ severity: "error", kind: "program.wedged", message: `The program hangs: ${wedged}.` });
+    }
+    worker.kill();
   }
 
   #start(how: WorkerStart): WorkerProcess {
@@ -141,6 +180,9 @@ class Supervisor {
     } else if (message.say === "ready") {
       this.#everReady = true;
       for (const event of this.#waiting.splice(0)) worker.tell({ do: "record", event });
+    } else if (message.say === "progress" && worker === this.#worker) {
+      this.#manager.status(message.status);
+      if (message.joined) this.#manager.ready();
     }
   }
 
@@ -183,11 +225,12 @@ class Supervisor {
     Deno.writeTextFileSync(`${this.options.runtimeDir}/${WORKER_PID_FILE}`, `${worker.pid}\n`);
   }
 
-  #sayGoodbye(ended: WorkerProcess, holdMs: number): void {
-    if (!ended.announced || ended.goodbye === undefined) return ended.goodbye?.close();
+  async #sayGoodbye(ended: WorkerProcess, holdMs: number): Promise<void> {
+    if (ended.goodbye === undefined) return;
+    if (!ended.announced) return ended.goodbye.close();
     const incarnation = Math.max(Math.floor(realtimeMs()), ended.incarnation + 1, this.#incarnationMin);
     this.#incarnationMin = incarnation + 1;
-    void ended.goodbye.say(incarnation, holdMs);
+    await ended.goodbye.say(incarnation, holdMs);
   }
 
   /** After an end that nobody asked for. */
@@ -195,12 +238,13 @@ class Supervisor {
     const ended = this.#former = this.#worker;
     const nowMs = boottimeMs();
     // A second crash so soon: whoever waits would wait for nothing.
-    this.#sayGoodbye(ended, nowMs - this.#lastCrashMs < HOLD_MS ? 0 : HOLD_MS);
+    void this.#sayGoodbye(ended, nowMs - this.#lastCrashMs < HOLD_MS ? 0 : HOLD_MS);
     if (ended.announced) this.#lastCrashMs = nowMs;
     const waitMs = this.#restarts.next(nowMs - ended.startedMs);
     const how = ended.problem ?? (status.signal === null ? `code ${status.code}` : status.signal);
     const when = waitMs === 0 ? "at once" : `in ${waitMs / 1000} s`;
     if (waitMs === 0) this.#worker = this.#start("start");
+    this.#manager.status(`the program ended (${how}) and is started again ${when}`);
     this.#report({
       severity: "error",
       kind: "program.ended",

@@ -4,6 +4,7 @@ import { VipfarmError } from "../core/errors.ts";
 import { lines } from "../core/lines.ts";
 import { type Goodbye } from "./goodbye.ts";
 import { decodeMessage, encodeMessage, type FromWorker, type Said, type ToWorker } from "./messages.ts";
+import { Watchdog } from "./watchdog.ts";
 
 /** A running or ended worker. */
 export class WorkerProcess {
@@ -16,6 +17,8 @@ export class WorkerProcess {
   /** The last incarnation that it told. */
   incarnation = 0;
   isReady = false;
+  hasEnded = false;
+  readonly watchdog = new Watchdog(boottimeMs());
   /** Names of the members that it told last. */
   members: readonly string[] = [];
   /** Speaks for it when it crashes. */
@@ -38,6 +41,7 @@ export class WorkerProcess {
     const listening = this.#listen();
     this.ended = this.#child.status.then(async (status) => {
       await listening;
+      this.hasEnded = true;
       return status;
     });
   }
@@ -108,8 +112,10 @@ export class WorkerProcess {
       case "ready":
         this.isReady = true;
         break;
+      case "progress":
+        this.watchdog.report(message.threads, boottimeMs());
+        break;
       case "goodbye":
-      case "stopped":
         this.announced = false;
         break;
       case "failed":

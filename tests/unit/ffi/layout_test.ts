@@ -30,6 +30,7 @@ const HEADERS = [
   "sys/prctl.h",
   "sys/syscall.h",
   "sys/uio.h",
+  "sys/un.h",
   "time.h",
   "unistd.h",
   "linux/filter.h",

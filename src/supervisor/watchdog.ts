@@ -1,0 +1,86 @@
+/**
+ * Is the worker alive, and every thread of it? Pure: reports and moments in, a sentence out.
+ *
+ * A thread that hangs ends with no error. The membership thread's lease runs out then, and the packet threads accept
+ * nothing; but a packet thread that hangs leaves claims that nobody serves, and a control thread that hangs leaves a
+ * node that cannot be asked, drained or stopped.
+ */
+
+/** How far each thread has come: a number that changes as long as it lives. */
+export type ThreadProgress = Readonly<Record<string, number>>;
+
+/** How often a worker reports, in ms. Packet threads are woken for it: one that has nothing to do can show that it could. */
+export const REPORT_INTERVAL_MS = 500;
+/** A packet thread that stands still is a hole for its clients: nothing else notices it. */
+const PACKETS_STILL_MS_MAX = 2_000;
+/** Longer than the lease, which acts first. It reports once a second, and a busy machine may delay both ends. */
+const MEMBERSHIP_STILL_MS_MAX = 6_000;
+/** Packets and heartbeats go on without the control thread. */
+const CONTROL_STILL_MS_MAX = 6_000;
+/** A program loads, compiles and waits for its host within this, on a busy machine too. */
+const START_MS_MAX = 60_000;
+/** A look that comes so late says that this process, perhaps the whole machine, stood still itself. */
+const OWN_PAUSE_MS = 1_000;
+
+/** Name under which the membership thread reports; every other one is a packet thread. */
+export const MEMBERSHIP_THREAD = "membership";
+
+interface Seen {
+  count: number;
+  /** When the count changed last. */
+  atMs: number;
+}
+
+/** Watches one worker. */
+export class Watchdog {
+  readonly #threads = new Map<string, Seen>();
+  /** When this began to watch, or the last report came. */
+  #reportMs: number;
+  #reported = false;
+  #lookMs: number;
+
+  constructor(nowMs: number) {
+    this.#reportMs = nowMs;
+    this.#lookMs = nowMs;
+  }
+
+  /** A report has come. Threads that have ended are no longer in it. */
+  report(threads: ThreadProgress, nowMs: number): void {
+    this.#reported = true;
+    this.#reportMs = nowMs;
+    for (const name of this.#threads.keys()) if (!(name in threads)) this.#threads.delete(name);
+    for (const [name, count] of Object.entries(threads)) {
+      if (this.#threads.get(name)?.count !== count) this.#threads.set(name, { count, atMs: nowMs });
+    }
+  }
+
+  /** What stands still, as a sentence; undefined while all is well. Call it every {@link REPORT_INTERVAL_MS} or so. */
+  look(nowMs: number): string | undefined {
+    const pausedMs = nowMs - this.#lookMs - REPORT_INTERVAL_MS;
+    this.#lookMs = nowMs;
+    if (pausedMs > OWN_PAUSE_MS) this.#forgive(nowMs);
+    const silentMs = nowMs - this.#reportMs;
+    if (silentMs > (this.#reported ? CONTROL_STILL_MS_MAX : START_MS_MAX)) {
+      return `the ${this.#reported ? "control" : "starting"} thread has not reported for ${
+        seconds(silentMs)
+      }`;
+    }
+    for (const [name, { atMs }] of this.#threads) {
+      // Up to the last report: a control thread that hangs says nothing about the others.
+      const stillMs = this.#reportMs - atMs;
+      const stillMsMax = name === MEMBERSHIP_THREAD ? MEMBERSHIP_STILL_MS_MAX : PACKETS_STILL_MS_MAX;
+      if (stillMs > stillMsMax) return `the ${name} thread has stood still for ${seconds(stillMs)}`;
+    }
+    return undefined;
+  }
+
+  /** What happened meanwhile cannot be known: everything gets its full time again. */
+  #forgive(nowMs: number): void {
+    this.#reportMs = nowMs;
+    for (const seen of this.#threads.values()) seen.atMs = nowMs;
+  }
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
