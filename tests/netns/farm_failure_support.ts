@@ -150,21 +150,29 @@ export async function segmentsOf(node: string, capture: Capture): Promise<Segmen
   return segments;
 }
 
+/** A client repeats a SYN after a second (RFC 6298 section 2); answers that are less than this apart are to one. */
+const SAME_SYN_MS = 900;
+
 /**
- * SYNs that more than one answer was given to. A SYN is known by the client's port and initial sequence number; the
- * same SYN-ACK sent again by the same node (RFC 6298 section 5) is one answer.
+ * SYNs that more than one answer was given to. A SYN is known by the client's port, its initial sequence number and its
+ * time: when an answer was lost, another node may have taken over by the time the client sends the SYN again. The same
+ * SYN-ACK sent again by the same node (RFC 6298 section 5) is one answer.
  */
 export function doublyAnswered(segments: readonly Segment[]): string[] {
-  const answers = new Map<string, Set<string>>();
-  for (const { node, clientPort, syn, rst, sequence, acknowledgement } of segments) {
+  const answers = new Map<string, Map<string, number>>();
+  for (const { node, clientPort, syn, rst, sequence, acknowledgement, atMs } of segments) {
     if (!syn || rst) continue;
     const key = `port ${clientPort}, acknowledgement ${acknowledgement}`;
-    const given = answers.get(key) ?? new Set();
-    answers.set(key, given.add(`${node} with ${sequence}`));
+    const given = answers.get(key) ?? new Map<string, number>();
+    const answer = `${node} with ${sequence}`;
+    answers.set(key, given.set(answer, Math.min(atMs, given.get(answer) ?? Infinity)));
   }
-  return [...answers].filter(([, given]) => given.size > 1).map(([key, given]) =>
-    `${key}: ${[...given].join("; ")}`
-  );
+  return [...answers].flatMap(([key, given]) => {
+    const inOrder = [...given].sort(([, a], [, b]) => a - b);
+    const twice = inOrder.some(([, atMs], i) => i > 0 && atMs - inOrder[i - 1][1] < SAME_SYN_MS);
+    const told = inOrder.map(([answer, atMs]) => `${answer} after ${(atMs - inOrder[0][1]).toFixed(0)} ms`);
+    return twice ? [`${key}: ${told.join("; ")}`] : [];
+  });
 }
 
 /** A process and all that it has started. */

@@ -13,6 +13,7 @@ import {
   segmentsOf,
   startFarm,
 } from "./farm_failure_support.ts";
+import { addSecondNetwork } from "./second_network.ts";
 
 /** The loss of a network is reported after one second, looked at once a second; a loaded machine gets its time. */
 const REPORT_MS = 20_000;
@@ -38,21 +39,6 @@ async function networksOf(node: LabNode, others: number): Promise<NetworksView> 
 
 const warned = async (node: LabNode) =>
   (await node.api<NetworksView>("GET", "/api/v1/farm")).warnings.map(({ kind }) => kind);
-
-/** A second bridge, with an interface eth1 on every node. Nodes are `n1b`, `n2b`… to {@link Lab.cut} there. */
-async function addSecondNetwork(lab: Lab): Promise<void> {
-  const bridge = ["link add br1 type bridge mcast_snooping 0 stp_state 0 forward_delay 0", "link set br1 up"];
-  for (const { name, namespace } of lab.nodes) {
-    bridge.push(
-      `link add ${name}b type veth peer name eth1 netns ${namespace.holder.pid}`,
-      `link set ${name}b master br1 up`,
-    );
-  }
-  await lab.namespace("bridge").ip(bridge);
-  for (const [i, { namespace }] of lab.nodes.entries()) {
-    await namespace.ip(["link set eth1 up", `addr add 10.86.71.${i + 1}/24 dev eth1`]);
-  }
-}
 
 /** Cuts (or mends) the nodes off from each other on one bridge; clients go on reaching all of them. */
 async function cutNodes(lab: Lab, suffix: "" | "b"): Promise<void> {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import type { Lab } from "../../src/lab/lab.ts";
 import { lines } from "../../src/lab/lines.ts";
+import type { LabProcess } from "../../src/lab/process.ts";
 import type { StreamState } from "./farm_failure_stream.ts";
 
 const PROGRAM = new URL("./farm_failure_stream.ts", import.meta.url).pathname;
@@ -31,6 +32,7 @@ export interface StreamOptions {
 
 /** Open connections of one client. */
 export class Streams {
+  readonly #process: LabProcess;
   readonly #output: AsyncGenerator<string, undefined>;
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
   readonly #numbers: number;
@@ -38,9 +40,10 @@ export class Streams {
 
   constructor(readonly lab: Lab, client: string, options: StreamOptions) {
     const { address, port, count, everyMs, numbers } = options;
-    const process = spawn(lab, client, ["client", address, ...[port, count, everyMs, numbers].map(String)]);
-    this.#output = lines(process.child.stdout);
-    this.#input = process.child.stdin.getWriter();
+    const args = ["client", address, ...[port, count, everyMs, numbers].map(String)];
+    this.#process = spawn(lab, client, args);
+    this.#output = lines(this.#process.child.stdout);
+    this.#input = this.#process.child.stdin.getWriter();
     this.#numbers = numbers;
     this.#slowestMs = Array(count).fill(0);
   }
@@ -65,6 +68,11 @@ export class Streams {
     );
   }
 
+  /** Ends the client, and with it every connection. */
+  async close(): Promise<void> {
+    await this.#process.kill();
+  }
+
   async #ask(): Promise<StreamState[]> {
     await this.#input.write(new TextEncoder().encode("\n"));
     const { value } = await this.#output.next();
@@ -75,7 +83,7 @@ export class Streams {
   }
 }
 
-function spawn(lab: Lab, namespace: string, args: string[]) {
+function spawn(lab: Lab, namespace: string, args: string[]): LabProcess {
   return lab.spawn(namespace, [Deno.execPath(), "run", "-A", "--quiet", PROGRAM, ...args], {
     stdin: "piped",
     stdout: "piped",
