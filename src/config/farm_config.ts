@@ -1,5 +1,6 @@
 /** The configuration as the rest of the program sees it: checked, complete, in units that the names say. */
 import { type IpAddress } from "../core/address.ts";
+import { type ChecksConfig } from "./checks_config.ts";
 import { type ListenAddress, type PortRange } from "./values.ts";
 
 export type VirtualMacMode = "multicast" | "unicast";
@@ -62,6 +63,7 @@ export interface FarmConfig {
   readonly quorum: QuorumConfig;
   readonly datapath: "tun";
   readonly drainOnStopMs: number;
+  readonly checks: ChecksConfig;
   readonly admin: { readonly listen: ListenAddress | undefined; readonly tokensFile?: string };
   /** SHA-256 in hexadecimal over everything above but the places of files: equal where the files say the same. */
   readonly digest: string;

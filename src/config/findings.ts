@@ -51,7 +51,7 @@ export function reportIssue(
   }
   const later = typeof value === "string" && typeof last === "string" && Object.hasOwn(LATER, last) &&
     LATER[last].includes(value);
-  if (later || last === "checks" || last === "application") {
+  if (later || last === "application") {
     const what = later ? `\`${formatPath(path)}: ${value}\`` : `\`${last}\``;
     report({ path, atKey: !later, message: `${what} is not in this version`, expected: expectedAt(path) });
     return;

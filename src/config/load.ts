@@ -87,10 +87,10 @@ function parse(text: string, file: string): Loaded & { secretFile?: string } {
   if (written === undefined || !positions) return { problems };
   const content = withoutEmpty(written, []);
   const refused = new Set<string>();
-  const report: Report = ({ path, message, expected, severity = "error", atKey }) => {
+  const report: Report = ({ path, message, expected, severity = "error", atKey, into }) => {
     problems.push({
       file,
-      ...positions.of(path, atKey),
+      ...positions.of(path, atKey, into),
       path: formatPath(path),
       message,
       expected,

@@ -26,9 +26,10 @@ export class Positions {
 
   /**
    * Where the value at `path` begins; its key, when `atKey` is set or the value is empty or a block of lines below
-   * its key. A path that the file does not have gives the nearest thing above it that the file has.
+   * its key. A path that the file does not have gives the nearest thing above it that the file has. `into` counts
+   * characters of a text that stands in the file as it is.
    */
-  of(path: Path, atKey = false): Position {
+  of(path: Path, atKey = false, into?: number): Position {
     let node = this.#document.contents as Node | null;
     let offset = node?.range?.[0] ?? 0;
     for (const [index, step] of path.entries()) {
@@ -55,6 +56,13 @@ export class Positions {
       offset = (useKey ? keyOffset : valueOffset ?? keyOffset) ?? offset;
       node = isNode(value) ? value : null;
     }
-    return this.ofOffset(offset);
+    return this.ofOffset(offset + (into === undefined ? 0 : textOffset(node, into)));
   }
+}
+
+/** Where the character `into` of a text stands, seen from the beginning of its node: 0 if it is written otherwise. */
+function textOffset(node: Node | null, into: number): number {
+  if (!isScalar(node) || typeof node.value !== "string" || !node.range) return 0;
+  const quotes = node.range[1] - node.range[0] - node.value.length;
+  return quotes === 0 ? into : quotes === 2 && node.type?.startsWith("QUOTE") ? into + 1 : 0;
 }

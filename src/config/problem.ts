@@ -27,6 +27,8 @@ export type Report = (found: {
   severity?: "error" | "warning";
   /** Point to the key, not to its value. */
   atKey?: boolean;
+  /** Point this many characters into the value, where the text stands in the file as it is. */
+  into?: number;
 }) => void;
 
 /** `file:line:column: what is wrong, what was expected`, on one line. */

@@ -4,6 +4,7 @@ import { dirname, isAbsolute, join } from "node:path";
 import { type IpAddress, parseAddress } from "../core/address.ts";
 import { VipfarmError } from "../core/errors.ts";
 import { NAME_LENGTH_MAX } from "../core/limits.ts";
+import { resolveChecks } from "./checks_resolve.ts";
 import { type FarmConfig, type NodeConfig, type NodeSettings } from "./farm_config.ts";
 import {
   type FarmFileWithDefaults,
@@ -65,6 +66,11 @@ export function resolveConfig(content: FarmFileWithDefaults, file: string): Farm
       : { kind: "witness" as const, address: read(content.quorum.witness, parseAddress) },
     datapath: content.datapath,
     drainOnStopMs: read(content.drain_on_stop, parseDurationMs),
+    checks: resolveChecks(content.checks, content.rules, {
+      services,
+      virtualIps: virtualIps.map(({ address }) => address),
+      file: (path) => besideFile(file, path),
+    }),
   };
   const listen = content.admin?.listen === undefined ? undefined : read(content.admin.listen, parseListen);
   const tokensFile = content.admin?.tokens_file;
@@ -76,7 +82,7 @@ export function resolveConfig(content: FarmFileWithDefaults, file: string): Farm
     ...portable,
     secretFile: besideFile(file, content.secret_file),
     admin: tokensFile === undefined ? { listen } : { listen, tokensFile: besideFile(file, tokensFile) },
-    digest: sha256(canonical({ ...portable, listen })).toHex(),
+    digest: sha256(canonical({ ...portable, checks: [content.checks, content.rules], listen })).toHex(),
     servicesDigest: new DataView(sha256(canonical(agreed)).buffer).getUint32(0),
   };
 }

@@ -13,6 +13,7 @@ import {
   VIRTUAL_IPS_MAX,
   WEIGHT_DEFAULT,
 } from "../core/limits.ts";
+import { checks, rules } from "./checks_schema.ts";
 import {
   anyAddress,
   choice,
@@ -162,9 +163,8 @@ export const farmFile = section({
   drain_on_stop: duration("30s").default("0s").describe(
     "how long a stopping node keeps its open connections before it leaves",
   ),
-  checks: expecting(z.array(z.unknown()).max(0), "an empty list").optional().describe(
-    "health checks: not in this version, must be empty",
-  ),
+  checks: checks.default([]).describe("what is looked at to know that this node can serve"),
+  rules: rules.default([]).describe("what several checks together do"),
   application: expecting(z.strictObject({}), "an empty mapping").optional().describe(
     "start, stop and restart scripts: not in this version, must be empty",
   ),

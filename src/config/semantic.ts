@@ -4,6 +4,7 @@
  */
 import { parseAddress } from "../core/address.ts";
 import { MEMBERS_MAX } from "../core/limits.ts";
+import { checkChecks } from "./checks_semantic.ts";
 import { formatPath, formatValue, type Path, type Report } from "./problem.ts";
 import { DRAIN_MS_MAX, INTERVAL_MS } from "./schema.ts";
 import {
@@ -46,6 +47,7 @@ export function checkMeaning(values: ValidValues, report: Report): void {
   checkNodes(values, serviceNames, report);
   checkQuorum(values, vips, report);
   checkAdmin(values, report);
+  checkChecks(values, serviceNames, report);
   checkDuration(values, report, ["drain_on_stop"], 0, DRAIN_MS_MAX);
 }
 

@@ -24,6 +24,12 @@ export const SERVICES_MAX = 32;
 /** Virtual IPs of a farm: the capture filter compares them one after the other in the kernel. */
 export const VIRTUAL_IPS_MAX = 32;
 
+/** Checks of a node: 500 at an interval of a second take a few per cent of one core. */
+export const CHECKS_MAX = 512;
+
+/** Rules of a node: each is evaluated whenever a check changes. */
+export const RULES_MAX = 64;
+
 /** Port ranges of one service: looked up by a linear search when the service table is built, never per packet. */
 export const PORT_RANGES_MAX = 64;
 

@@ -104,6 +104,7 @@ Deno.test("a whole file resolves to values in the units that the names say", () 
     quorum: { kind: "off" },
     datapath: "tun",
     drainOnStopMs: 120_000,
+    checks: { checks: [], rules: [], services: ["http", "dns"] },
     admin: { listen: { host: "::1", port: 9010 }, tokensFile: "/etc/vipfarm/tokens" },
   });
 });
