@@ -229,6 +229,7 @@ class MembershipThread {
     const nowMs = boottimeMs();
     switch (message.kind) {
       case "settings":
+        this.#announceRetained(this.#publisher.keep(message.retain));
         return membership.setSettings(message.weights, { draining: message.draining }, nowMs);
       case "report":
         return membership.setReport(message.text, message.urgent ?? false, nowMs);
@@ -286,7 +287,10 @@ class MembershipThread {
       case "send":
         return this.#send();
       case "retained":
-        return this.#publisher.publishContested((table) => membership.retainedByOthers(table));
+        return this.#publisher.publishContested(
+          (table) => membership.retainedByOthers(table),
+          effect.gone,
+        );
       case "event":
         return post({ kind: "event", event: effect.event });
       case "view": {
@@ -339,7 +343,10 @@ class MembershipThread {
   }
 
   #prune(lossCount: number, held: ReadonlyArray<{ table: number; buckets: Uint8Array }>): void {
-    const pruned = held.filter(({ table, buckets }) => this.#publisher.prune(table, buckets, lossCount));
+    const nowMs = boottimeMs();
+    const pruned = held.filter(({ table, buckets }) =>
+      this.#publisher.prune(table, buckets, lossCount, nowMs | 0)
+    );
     this.#announceRetained(pruned.map(({ table }) => table));
     // Not pruned: buckets were lost meanwhile, and "lost" has asked for another look already.
     if (pruned.length > 0) post({ kind: "retained", groups: this.#retainedGroupCount() });
@@ -367,6 +374,7 @@ class MembershipThread {
     };
     this.#latenessMsMax = 0;
     post({ kind: "counters", counters });
+    this.#publisher.expireOrphans();
     this.#reportNetworks(nowMs);
   }
 

@@ -5,7 +5,7 @@
 import { SockDiag } from "../../ffi/sock_diag.ts";
 import { BUCKET_BITMAP_BYTES } from "../dataplane/claims_publisher.ts";
 import { type PlannedService, type PlannedVip, ServiceTable, VipTable } from "../dataplane/plan.ts";
-import { RETAINED, type SharedClaims } from "../dataplane/shared.ts";
+import { CLAIM, RETAINED, type SharedClaims } from "../dataplane/shared.ts";
 import { type Affinity, FlowHash } from "../ownership/flow_hash.ts";
 import { type OpenConnection } from "./flow_list.ts";
 
@@ -61,7 +61,7 @@ export class Connections {
     this.each(({ table, bucket }) => {
       held.get(table)![bucket >> 3] |= 1 << (bucket & 7);
       this.#count++;
-      if ((this.claims.tables[table][bucket] & RETAINED) !== 0) this.#retained++;
+      if ((this.claims.tables[table][bucket] & (RETAINED | CLAIM)) === RETAINED) this.#retained++;
     });
     return [...held].map(([table, buckets]) => ({ table, buckets }));
   }

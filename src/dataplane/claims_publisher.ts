@@ -6,13 +6,15 @@ import { BUCKETS } from "../core/limits.ts";
 import { type ClaimsBasis } from "../membership/types.ts";
 import { Columns } from "../ownership/rendezvous.ts";
 import { OwnerTable, type WeightedMember } from "../ownership/table.ts";
-import { CLAIM, CONTESTED, FRESH, RETAINED, SharedClaims } from "./shared.ts";
+import { CLAIM, CONTESTED, FRESH, ORPHANED, RETAINED, SharedClaims } from "./shared.ts";
 
 /** Buckets of one group in the bitmaps that heartbeats carry: 1,024 groups, 128 bytes for each table. */
 export const GROUP_BUCKETS = 64;
 const GROUP_BITMAP_BYTES = BUCKETS / GROUP_BUCKETS / 8;
 /** A gain is fresh for this long (ms): no ring holds a frame back for longer without being full. */
 const FRESH_MS = 1_000;
+/** Packets of orphans are looked for this long (ms): a client whose connection stands still sends again within it. */
+const ORPHANED_MS = 60_000;
 /** A view change of a small farm that takes no longer than this (ms) runs as compiled code. */
 const WARM_MS = 4;
 /** On a machine so busy that it never gets there, a node does not wait longer (ms) for it before it joins. */
@@ -35,6 +37,12 @@ export class ClaimsPublisher {
   /** Raised with each loss of buckets, so that an older look at the kernel is not taken for a newer one. */
   #lossCount = 0;
   #gainedMs = -Infinity;
+  /** When buckets were last taken over from a node that is gone; undefined: none of them is marked any more. */
+  #orphanedMs: number | undefined;
+  /** Names in the basis that was published last. */
+  #members: readonly string[] = [];
+  /** By table: whether connections in buckets that are lost stay here. */
+  readonly #keeps: boolean[];
 
   /** `wallMs` is the clock that the kernel stamps captured frames with: CLOCK_REALTIME, in ms with fractions. */
   constructor(
@@ -45,6 +53,7 @@ export class ClaimsPublisher {
   ) {
     this.#columns = new Columns(rendezvousKey);
     this.#current = tables.map(() => undefined);
+    this.#keeps = tables.map(({ keepsConnections }) => keepsConnections);
   }
 
   /** How often buckets with possible connections were lost so far. */
@@ -107,8 +116,18 @@ export class ClaimsPublisher {
     const nowMs = this.wallMs();
     // Buckets gained by the publication before this one may still meet frames that are older than either.
     const stillFresh = Math.abs(nowMs - this.#gainedMs) < FRESH_MS ? FRESH : 0;
+    const names = basis.members.map(({ name }) => name);
+    const orphaned = this.#members.some((name) => !names.includes(name)) ? ORPHANED : 0;
+    this.#members = names;
+    if (orphaned !== 0) this.#orphanedMs = nowMs;
     return this.tables.map((_, table) => table).filter((table) =>
-      this.#publishTable(table, basis, contested(table), stillFresh)
+      this.#publishTable(
+        table,
+        basis,
+        contested(table),
+        stillFresh,
+        this.tables[table].keepsConnections ? orphaned : 0,
+      )
     );
   }
 
@@ -123,6 +142,7 @@ export class ClaimsPublisher {
     basis: ClaimsBasis,
     contested: Uint8Array | undefined,
     stillFresh: number,
+    orphaned: number,
   ): boolean {
     const others = basis.members.map(({ name, weights }) => ({ name, weight: weights[table] ?? 0 }));
     const weight = basis.ownWeights[table] ?? 0;
@@ -136,16 +156,17 @@ export class ClaimsPublisher {
       ? OwnerTable.build(this.#weighted([{ name: basis.ownName, weight: previousWeight }, ...others])).owner
       : owner;
     const bytes = this.claims.tables[table];
-    const keeps = this.tables[table].keepsConnections;
+    const keeps = this.#keeps[table];
     let lost = false, gained = false;
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
       const before = bytes[bucket];
       let flags = 0;
       // Member 0 of both tables is this node.
       if (owner !== undefined && owner[bucket] === 0 && previousOwner![bucket] === 0) {
-        flags = CLAIM | (before & stillFresh);
+        // Retained until the claim has proved itself: see `prune`.
+        flags = CLAIM | (before & (stillFresh | RETAINED | ORPHANED));
         if ((before & CLAIM) === 0) {
-          flags |= FRESH;
+          flags |= FRESH | orphaned;
           if (!gained) this.#noteGain();
           gained = true;
         }
@@ -174,27 +195,72 @@ export class ClaimsPublisher {
     }
   }
 
-  /** Writes only which buckets are contested: members' open connections came or went, claims did not change. */
-  publishContested(contested: (table: number) => Uint8Array | undefined): void {
+  /** Ends the marks of orphans when it is time. To be called about once a second. */
+  expireOrphans(): void {
+    if (this.#orphanedMs === undefined || Math.abs(this.wallMs() - this.#orphanedMs) < ORPHANED_MS) return;
+    this.#orphanedMs = undefined;
+    this.claims.tables.forEach((bytes, table) => {
+      for (let bucket = 0; bucket < BUCKETS; bucket++) {
+        if ((bytes[bucket] & ORPHANED) !== 0) this.claims.set(table, bucket, bytes[bucket] & ~ORPHANED);
+      }
+    });
+  }
+
+  /**
+   * Says for each table whether connections in buckets that it loses are kept from now on. Where they are not, nothing is
+   * retained any more: the claimant's kernel resets what is left. Returns the tables whose retained buckets changed.
+   */
+  keep(retain: readonly boolean[] | undefined): number[] {
+    return this.tables.flatMap(({ keepsConnections }, table) => {
+      this.#keeps[table] = keepsConnections && (retain?.[table] ?? true);
+      return this.#keeps[table] || !this.#release(table) ? [] : [table];
+    });
+  }
+
+  /** Retains nothing in this table. True if it did. */
+  #release(table: number): boolean {
+    const bytes = this.claims.tables[table];
+    let released = false;
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      if ((bytes[bucket] & RETAINED) === 0) continue;
+      this.claims.set(table, bucket, bytes[bucket] & ~RETAINED);
+      released = true;
+    }
+    return released;
+  }
+
+  /**
+   * Writes only which buckets are contested: members' open connections came or went, claims did not change. `gone`: they
+   * went with their node.
+   */
+  publishContested(contested: (table: number) => Uint8Array | undefined, gone: boolean): void {
+    if (gone) this.#orphanedMs = this.wallMs();
     this.claims.tables.forEach((bytes, table) => {
       const bitmap = contested(table);
       for (let bucket = 0; bucket < BUCKETS; bucket++) {
         const before = bytes[bucket];
-        const flags = inGroup(bitmap, bucket) ? before | CONTESTED : before & ~CONTESTED;
-        if (flags !== before) this.claims.set(table, bucket, flags);
+        let flags = inGroup(bitmap, bucket) ? before | CONTESTED : before & ~CONTESTED;
+        if (flags === before) continue;
+        if (gone && (flags & (CLAIM | CONTESTED)) === CLAIM) flags |= ORPHANED;
+        this.claims.set(table, bucket, flags);
       }
     });
   }
 
   /**
    * Takes what the kernel was found to hold (`held`: one bit for each bucket): buckets without a connection are
-   * retained no longer. Returns false, and changes nothing, when buckets were lost after the look began.
+   * retained no longer. Nor are those that are claimed again, but only once the lease holds and no frame waits that was
+   * captured before: until then a packet of an open connection would be dropped, and its sender may wait for long before
+   * it sends it again. Returns false, and changes nothing, when buckets were lost after the look began.
    */
-  prune(table: number, held: Uint8Array, lossCount: number): boolean {
+  prune(table: number, held: Uint8Array, lossCount: number, now32: number): boolean {
     if (lossCount !== this.#lossCount) return false;
     const bytes = this.claims.tables[table];
+    const settled = Math.abs(this.wallMs() - this.#gainedMs) >= FRESH_MS && this.claims.leaseHolds(now32);
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
-      if ((bytes[bucket] & RETAINED) !== 0 && (held[bucket >> 3] & (1 << (bucket & 7))) === 0) {
+      if ((bytes[bucket] & RETAINED) === 0) continue;
+      const open = (held[bucket >> 3] & (1 << (bucket & 7))) !== 0;
+      if (!open || (settled && (bytes[bucket] & CLAIM) !== 0)) {
         this.claims.set(table, bucket, bytes[bucket] & ~RETAINED);
       }
     }

@@ -15,13 +15,30 @@ import { PacketKind, PacketView, parseEthernet, PROTOCOL } from "../wire/packet.
 import { TCP_FLAG } from "../wire/tcp.ts";
 import { FRAGMENT_ACCEPT, FRAGMENT_DROP, FragmentTable } from "./fragments.ts";
 import { type DataplanePlan, PRESENCE, ServiceTable, VipTable } from "./plan.ts";
-import { CLAIM, CONTESTED, EXTRA, FRESH, RETAINED, SharedClaims, SharedCounters } from "./shared.ts";
+import { RateLimit } from "./rate_limit.ts";
+import {
+  CLAIM,
+  CONTESTED,
+  EXTRA,
+  FRESH,
+  ORPHANED,
+  RETAINED,
+  SharedClaims,
+  SharedCounters,
+} from "./shared.ts";
 import { VERDICT } from "./verdicts.ts";
 
 /** Bytes of struct virtio_net_hdr (linux/virtio_net.h), in front of each frame in the ring and on the TUN. */
 const VIRTIO_HEADER_BYTES = 10;
 const VIRTIO_NEEDS_CSUM = 1;
 const SYN_OR_ACK = TCP_FLAG.syn | TCP_FLAG.ack;
+/** Whoever finds one of these must ask the kernel whether it has the connection. */
+const LOOK_UP = CONTESTED | RETAINED | ORPHANED;
+/**
+ * Resets for the orphans of a dead node, in a second and at once. Every client of a thousand learns it by its first
+ * packet; the clients of many more do by one of the next. More would be a flood that this node sends.
+ */
+const RESETS_PER_SECOND = 1_000, RESETS_AT_ONCE = 1_000;
 
 /** What the pipeline needs from the outside: the kernel, or a test. */
 export interface PipelinePorts {
@@ -59,6 +76,7 @@ export class Pipeline {
   readonly #arpReply = new Uint8Array(ARP_FRAME_BYTES);
   readonly #advertisement = new Uint8Array(ND_ADVERTISEMENT_FRAME_BYTES);
   readonly #acceptUncovered: boolean;
+  readonly #resets = new RateLimit(RESETS_PER_SECOND, RESETS_AT_ONCE);
   readonly #release = (offset: number, length: number) => this.#releaseHeld(offset, length);
 
   /** `bytes` is the ring (or a test's buffer): every offset below points into it. */
@@ -132,11 +150,11 @@ export class Pipeline {
     return this.#decideUncovered(offset);
   }
 
-  /** DESIGN section 6: the claimant takes everything, unless a member's open connections make the bucket contested. */
+  /** The claimant takes everything, unless open connections of this node or another may be in the bucket. */
   #decideTcp(service: number, offset: number): number {
     const view = this.#view;
     const flags = this.#flags(service, view.family, view.sourceOffset, view.sourcePort);
-    if ((flags & (CONTESTED | RETAINED)) === 0) {
+    if ((flags & LOOK_UP) === 0) {
       if ((flags & CLAIM) === 0) return VERDICT.not_owner;
       if ((view.tcpFlags & SYN_OR_ACK) === TCP_FLAG.syn) return this.#acceptNewFlow(offset);
       return this.#accept(offset, VERDICT.accepted);
@@ -151,7 +169,10 @@ export class Pipeline {
       view.sourceOffset,
       view.sourcePort,
     );
-    return held ? this.#acceptHeld(offset, flags) : VERDICT.not_held;
+    if (held) return this.#acceptHeld(offset, flags);
+    // Perhaps another kernel has it; and what ends a connection that nobody has needs no answer.
+    const unanswered = (flags & (CLAIM | CONTESTED)) !== CLAIM || (view.tcpFlags & TCP_FLAG.rst) !== 0;
+    return unanswered ? VERDICT.not_held : this.#acceptOrphan(offset);
   }
 
   /** An ICMP error belongs to the flow quoted in it, seen from the client: its destination is the client. */
@@ -294,6 +315,13 @@ export class Pipeline {
   #accept(offset: number, verdict: number): number {
     if (!this.#claims.leaseHolds(this.ports.now32())) return VERDICT.no_lease;
     return this.#inject(offset, verdict);
+  }
+
+  /** No living kernel has this connection: ours answers with a reset, and the client learns it at once. */
+  #acceptOrphan(offset: number): number {
+    const now32 = this.ports.now32();
+    if (!this.#claims.leaseHolds(now32)) return VERDICT.no_lease;
+    return this.#resets.take(now32) ? this.#inject(offset, VERDICT.orphan) : VERDICT.orphan_limited;
   }
 
   #inject(offset: number, verdict: number): number {

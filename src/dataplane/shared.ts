@@ -21,6 +21,11 @@ export const RETAINED = 4;
  * answered there, however late this node comes to look at it.
  */
 export const FRESH = 8;
+/**
+ * Gained lately from a node that is gone: its clients still send packets of connections that no living kernel has. Ours
+ * answers them with resets, at a bounded rate.
+ */
+export const ORPHANED = 16;
 
 /** Word of the control block: claims hold until this moment (ms since boot, wrapping Int32). */
 const LEASE_DEADLINE = 0;

@@ -11,6 +11,10 @@ export const VERDICTS = [
   "not_owner",
   /** The bucket is contested, and this node's kernel has no such connection. */
   "not_held",
+  /** Of a connection that ended with its node: written to the TUN device, and the kernel answers with a reset. */
+  "orphan",
+  /** The same, but more came than are answered: the client sends it again. */
+  "orphan_limited",
   /** This node would accept it, but its lease has run out: it is silent. */
   "no_lease",
   /** No service covers the port or protocol, and `uncovered: drop` holds. */

@@ -42,7 +42,7 @@ export class Membership extends MembershipState {
     this.departed.expire(nowMs);
     if (this.reportsDueMs !== undefined && nowMs >= this.reportsDueMs) this.viewDirty = true;
     for (const name of this.holds.expire(nowMs)) {
-      this.herald.push({ kind: "retained", member: name });
+      this.herald.push({ kind: "retained", member: name, gone: true });
       this.say("warning", "member.not_back", `Node ${name} is not back: its connections are lost.`, name);
     }
     this.#evaluate(nowMs);
@@ -205,7 +205,7 @@ export class Membership extends MembershipState {
       if (member !== undefined) this.#hearGoodbye(member, message, nowMs);
       // It crashed again before it was heard again: that is the end of its hold.
       else if (message.holdMs === 0 && this.holds.take(name, message.incarnation, 0, nowMs)) {
-        this.herald.push({ kind: "retained", member: name });
+        this.herald.push({ kind: "retained", member: name, gone: true });
       }
       return;
     }
@@ -250,7 +250,7 @@ export class Membership extends MembershipState {
     if (counted !== member.confirmed || (changes.weights && counted)) this.claimsDirty = true;
     // Back from a crash, it says what it retains, and counts from here on.
     const held = member.confirmed && this.holds.end(name);
-    if (changes.retained || held) this.herald.push({ kind: "retained", member: name });
+    if (changes.retained || held) this.herald.push({ kind: "retained", member: name, gone: false });
     if (changes.settings || changes.confirmed || changes.state || changes.retained) this.viewDirty = true;
     if (changes.report) this.#showReports(nowMs);
     this.herald.tellChanges(member, changes, state, this.servicesDigest);
@@ -264,7 +264,7 @@ export class Membership extends MembershipState {
   #hearGoodbye(member: Member, message: Heartbeat, nowMs: number): void {
     const { name } = member;
     if (member.confirmed && this.holds.take(name, message.incarnation, message.holdMs, nowMs)) {
-      this.herald.push({ kind: "retained", member: name });
+      this.herald.push({ kind: "retained", member: name, gone: false });
     }
     if (message.holdMs > 0) this.#remove(member, "crashed and restarts", "member.crashed", "warning", nowMs);
     else this.#remove(member, "said goodbye", "member.left", "info", nowMs);
@@ -371,7 +371,7 @@ export class Membership extends MembershipState {
     if (member.confirmed) this.claimsDirty = true;
     this.members.delete(member.name);
     this.departed.add(member, reason, nowMs);
-    if (member.retained.length > 0) this.herald.push({ kind: "retained", member: member.name });
+    if (member.retained.length > 0) this.herald.push({ kind: "retained", member: member.name, gone: true });
     this.hurry();
     this.viewDirty = true;
     this.say(severity, kind, `Node ${member.name} ${reason}: the others take its share.`, member.name);

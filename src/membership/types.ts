@@ -32,8 +32,8 @@ export type Effect =
   | { readonly kind: "event"; readonly event: FarmEventInit }
   /** `view()` changed. */
   | { readonly kind: "view" }
-  /** The buckets that this member retains changed: see `retainedByOthers()`. */
-  | { readonly kind: "retained"; readonly member: string }
+  /** The buckets that this member retains changed, or it is `gone` with them: see `retainedByOthers()`. */
+  | { readonly kind: "retained"; readonly member: string; readonly gone: boolean }
   /** An order for this node: carry it out and call `answerOrder()`. Each order comes once. */
   | { readonly kind: "order"; readonly order: Order }
   /** What became of an order that this node issued. */

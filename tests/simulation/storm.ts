@@ -3,6 +3,7 @@
  * with every bucket claimed, soon after the faults end. Everything follows from the seed.
  */
 
+import { asLastResort } from "../../src/core/weight.ts";
 import { Random } from "./network.ts";
 import { BUCKETS_WATCHED, type MakeMembership, type SimulatedNode, World } from "./world.ts";
 
@@ -120,7 +121,7 @@ function fault(world: World, random: Random): void {
     }
     case 6:
     case 7:
-      world.settings(node, [1, random.pick([0, 1, 50, 100, 300])], random.chance(0.2));
+      world.settings(node, [1, random.pick([0, 1, 50, 100, 300, asLastResort(100)])], random.chance(0.2));
       break;
     case 8:
       world.settings(node, [1, 100], random.chance(0.5));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { BUCKETS } from "../../../src/core/limits.ts";
 import { BUCKET_BITMAP_BYTES, ClaimsPublisher } from "../../../src/dataplane/claims_publisher.ts";
-import { CLAIM, CONTESTED, FRESH, RETAINED, SharedClaims } from "../../../src/dataplane/shared.ts";
+import { CLAIM, CONTESTED, FRESH, ORPHANED, RETAINED, SharedClaims } from "../../../src/dataplane/shared.ts";
 import type { ClaimsBasis } from "../../../src/membership/types.ts";
 
 /** Tables 0 (presence) and 1 (a TCP service) of node a. */
@@ -45,7 +45,7 @@ Deno.test("buckets gained are fresh, those kept stay as they are, and the gain h
   rig.wallMs += 10_000;
   rig.publish(["b"]);
   assert.equal(rig.count(CLAIM), share);
-  const gained = rig.count(CLAIM | FRESH);
+  const gained = rig.count(CLAIM | FRESH | ORPHANED);
   assert.ok(Math.abs(share + gained - BUCKETS / 2) < 1000, `${gained}`);
   assert.ok(rig.isBeforeGain(rig.wallMs - 0.001));
 
@@ -53,7 +53,7 @@ Deno.test("buckets gained are fresh, those kept stay as they are, and the gain h
   rig.wallMs += 10;
   rig.publish([]);
   assert.equal(rig.count(CLAIM), share);
-  assert.equal(rig.count(CLAIM | FRESH), BUCKETS - share);
+  assert.equal(rig.count(CLAIM | FRESH | ORPHANED), BUCKETS - share);
 
   // Nothing gained: the time of the last gain stands.
   const { wallMs } = rig;
@@ -75,12 +75,12 @@ Deno.test("buckets lost are retained until the kernel is found to hold no connec
   held[first >> 3] |= 1 << (first & 7);
 
   rig.publish(["b", "c"]);
-  assert.ok(!rig.publisher.prune(1, held, lossCount), "a look from before the latest loss");
-  assert.ok(rig.publisher.prune(1, held, rig.publisher.lossCount));
+  assert.ok(!rig.publisher.prune(1, held, lossCount, 0), "a look from before the latest loss");
+  assert.ok(rig.publisher.prune(1, held, rig.publisher.lossCount, 0));
   assert.equal(rig.count(RETAINED), 1);
   const groups = rig.publisher.retainedGroups(1)!;
   assert.equal(groups[first >> 9], 1 << ((first >> 6) & 7));
-  assert.ok(rig.publisher.prune(1, new Uint8Array(BUCKET_BITMAP_BYTES), rig.publisher.lossCount));
+  assert.ok(rig.publisher.prune(1, new Uint8Array(BUCKET_BITMAP_BYTES), rig.publisher.lossCount, 0));
   assert.equal(rig.publisher.retainedGroups(1), undefined);
 });
 
@@ -89,7 +89,7 @@ Deno.test("a bucket is contested before it is claimed: both are written at once"
   const contested = new Uint8Array(128).fill(0xff);
   rig.publish([], 1, contested);
   assert.equal(rig.count(CLAIM | FRESH | CONTESTED), BUCKETS);
-  rig.publisher.publishContested(() => undefined);
+  rig.publisher.publishContested(() => undefined, false);
   assert.equal(rig.count(CLAIM | FRESH), BUCKETS);
 });
 
@@ -112,9 +112,70 @@ Deno.test("connections from before the start are retained, except in buckets tha
   rig.publish(["b"]);
   for (const bucket of [0, 2]) {
     const flags = rig.claims.tables[1][bucket];
-    assert.ok(flags === RETAINED || flags === (CLAIM | FRESH), `${flags}`);
+    assert.ok(flags === RETAINED || flags === (CLAIM | FRESH | RETAINED), `${flags}`);
   }
   rig.publish([]);
   rig.publisher.retain(1, held);
   assert.equal(rig.count(RETAINED), 0);
+});
+
+Deno.test("a bucket that is claimed again stays retained until the claim holds and no older frame waits", () => {
+  const rig = new Rig();
+  const held = new Uint8Array(BUCKET_BITMAP_BYTES).fill(0xff);
+  rig.publisher.retain(1, held);
+  rig.publish([]);
+  assert.equal(rig.count(CLAIM | FRESH | RETAINED), BUCKETS);
+  const prune = () => rig.publisher.prune(1, held, rig.publisher.lossCount, 0);
+  rig.claims.renewLease(100);
+  assert.ok(prune());
+  assert.equal(rig.count(CLAIM | FRESH | RETAINED), BUCKETS, "gained a moment ago");
+  rig.wallMs += 1_000;
+  rig.claims.silence(0);
+  prune();
+  assert.equal(rig.count(CLAIM | FRESH | RETAINED), BUCKETS, "no lease");
+  rig.claims.renewLease(100);
+  prune();
+  assert.equal(rig.count(CLAIM | FRESH), BUCKETS);
+  assert.equal(rig.publisher.retainedGroups(1), undefined);
+});
+
+Deno.test("what is gained from a node that is gone is marked for a minute", () => {
+  const rig = new Rig();
+  rig.publish(["b", "c"]);
+  const share = rig.count(CLAIM | FRESH);
+  rig.wallMs += 5_000;
+  rig.publish(["b"]);
+  const gained = rig.count(CLAIM | FRESH | ORPHANED);
+  assert.ok(gained > 9_000, `${gained}`);
+  assert.equal(rig.count(CLAIM), share);
+  rig.wallMs += 59_000;
+  rig.publisher.expireOrphans();
+  rig.publish(["b"]);
+  assert.equal(rig.count(CLAIM | ORPHANED), gained);
+  rig.wallMs += 1_000;
+  rig.publisher.expireOrphans();
+  assert.equal(rig.count(CLAIM), share + gained);
+});
+
+Deno.test("what a node that is gone retained is marked too, what it let go of is not", () => {
+  for (const gone of [false, true]) {
+    const rig = new Rig();
+    rig.publish([], 1, new Uint8Array(128).fill(0xff));
+    rig.publisher.publishContested(() => undefined, gone);
+    assert.equal(rig.count(CLAIM | FRESH | (gone ? ORPHANED : 0)), BUCKETS);
+  }
+});
+
+Deno.test("a table that keeps nothing lets go of what it has, and retains nothing of what it loses", () => {
+  const rig = new Rig();
+  rig.publish([]);
+  rig.publish(["b"]);
+  assert.ok(rig.count(RETAINED) > 0);
+  assert.deepEqual(rig.publisher.keep([true, false]), [1]);
+  assert.equal(rig.count(RETAINED), 0);
+  assert.deepEqual(rig.publish(["b"], 0), []);
+  assert.equal(rig.count(0), BUCKETS);
+  assert.deepEqual(rig.publisher.keep([true, true]), []);
+  rig.publish(["b"], 1);
+  assert.deepEqual(rig.publish(["b"], 0), [1]);
 });

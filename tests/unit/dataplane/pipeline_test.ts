@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { parseAddress } from "../../../src/core/address.ts";
-import { CLAIM, CONTESTED, FRESH, RETAINED } from "../../../src/dataplane/shared.ts";
+import { CLAIM, CONTESTED, FRESH, ORPHANED, RETAINED } from "../../../src/dataplane/shared.ts";
 import { ARP_OPERATION, writeArp } from "../../../src/wire/arp.ts";
 import { virtualMac } from "../../../src/wire/ethernet.ts";
 import { EXTENSION } from "../../../src/wire/extension_headers.ts";
@@ -167,6 +167,46 @@ Deno.test("a frame that was captured before its bucket was gained is left to the
   rig.capturedUs32 = 1_000;
   assert.equal(rig.decide(tcp(SYN)), "accepted");
   assert.equal(rig.decide(udp(53)), "accepted");
+});
+
+Deno.test("a bucket that is claimed again goes on with its connections before the claim holds", () => {
+  const rig = new Rig();
+  rig.connections.add("40000");
+  rig.claims.noteGain(1_000);
+  rig.capturedUs32 = 999;
+  rig.setAll(SERVICE.web, CLAIM | FRESH | RETAINED);
+  assert.equal(rig.decide(tcp(ACK)), "accepted_held", "captured before the claim");
+  assert.equal(rig.decide(tcp(SYN)), "not_owner");
+  rig.capturedUs32 = 1_000;
+  rig.claims.silence(rig.nowMs32);
+  assert.equal(rig.decide(tcp(ACK)), "accepted_held", "no lease yet");
+  assert.equal(rig.decide(tcp(SYN)), "no_lease");
+  rig.renewLease();
+  assert.equal(rig.decide(tcp(SYN)), "accepted");
+  rig.connections.clear();
+  assert.equal(rig.decide(tcp(ACK)), "orphan", "what it does not know it resets, as a claimant does");
+});
+
+Deno.test("orphans of a dead node are answered at a bounded rate, connections are not bounded", () => {
+  const rig = new Rig();
+  rig.setAll(SERVICE.web, CLAIM | ORPHANED);
+  rig.connections.add("40000");
+  const answered = () => {
+    let count = 0;
+    for (let port = 10_000; port < 13_000; port++) if (rig.decide(tcp(ACK, 80, port)) === "orphan") count++;
+    return count;
+  };
+  assert.equal(answered(), 1_000);
+  assert.equal(rig.decide(tcp(ACK, 80, 10_000)), "orphan_limited");
+  assert.equal(rig.decide(tcp(ACK)), "accepted_held");
+  assert.equal(rig.decide(tcp(SYN)), "accepted");
+  assert.equal(rig.decide(tcp(TCP_FLAG.rst, 80, 10_000)), "not_held", "nobody answers a reset");
+  rig.nowMs32 += 100;
+  assert.equal(answered(), 100);
+  rig.claims.silence(rig.nowMs32);
+  assert.equal(rig.decide(tcp(ACK, 80, 10_000)), "no_lease");
+  rig.setAll(SERVICE.web, CLAIM | ORPHANED | CONTESTED);
+  assert.equal(rig.decide(tcp(ACK, 80, 10_000)), "not_held", "another kernel may have it");
 });
 
 Deno.test("UDP in a contested bucket stays with the claimant", () => {
