@@ -30,8 +30,6 @@ export const NETWORK_PREFIX_LENGTH = { 4: 24, 6: 64 } as const;
 /** The flow hash of one farm. Not to be shared between threads: it keeps a few bytes of scratch space. */
 export class FlowHash {
   readonly #hasher: SipHasher;
-  /** An IPv6 message, 16 or 18 bytes, as three words of two halves. */
-  readonly #words = new Int32Array(6);
 
   /** @param flowKey 16 bytes; @throws VipfarmError for another length */
   constructor(flowKey: Uint8Array) {
@@ -51,21 +49,17 @@ export class FlowHash {
     const first = little(bytes, addressOffset);
     // Each message ends with its length in the top byte of the last word.
     if (family === 4) {
-      this.#hasher.hashWord(
-        network ? first & 0x00ffffff : first,
-        connection ? portBytes | (6 << 24) : 4 << 24,
-      );
-    } else {
-      const words = this.#words;
-      words[0] = first;
-      words[1] = little(bytes, addressOffset + 4);
-      words[2] = network ? 0 : little(bytes, addressOffset + 8);
-      words[3] = network ? 0 : little(bytes, addressOffset + 12);
-      words[4] = portBytes;
-      words[5] = connection ? 18 << 24 : 16 << 24;
-      this.#hasher.hashWords(words, 3);
+      const low = network ? first & 0x00ffffff : first;
+      return this.#hasher.hashWord(low, connection ? portBytes | (6 << 24) : 4 << 24) & BUCKET_MASK;
     }
-    return this.#hasher.low & BUCKET_MASK;
+    return this.#hasher.hashThreeWords(
+      first,
+      little(bytes, addressOffset + 4),
+      network ? 0 : little(bytes, addressOffset + 8),
+      network ? 0 : little(bytes, addressOffset + 12),
+      portBytes,
+      connection ? 18 << 24 : 16 << 24,
+    ) & BUCKET_MASK;
   }
 }
 

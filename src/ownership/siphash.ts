@@ -2,11 +2,8 @@
  * SipHash-c-d (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012): a keyed 64-bit hash whose values
  * nobody can steer without the key.
  *
- * JavaScript has no fast 64-bit integer, so each 64-bit word is two 32-bit halves, `…l` and `…h`. The carry from the
- * lower to the upper half comes from bit operations: a comparison is compiled to a branch that is mispredicted every
- * other time, which more than doubles the time of a hash (51 ns for one word in place of 22) as soon as the input does
- * not repeat itself. The rounds are loops: written out one after the other they were no faster, and loops leave less
- * to check. Nothing is allocated per hash.
+ * The rounds are in WebAssembly (siphash_module.ts). With 32-bit halves in JavaScript a word took three times as long,
+ * or seven times where the compiler made a branch of the carry between them. Nothing is allocated per hash.
  *
  * vipfarm uses SipHash-1-3: what is at stake is that clients cannot choose their node, not a signature. Heartbeats
  * are authenticated with HMAC-SHA256.
@@ -14,34 +11,26 @@
 
 import { VipfarmError } from "../core/errors.ts";
 import { HEARTBEAT_BYTES_MAX } from "../core/limits.ts";
+import { type SipHashExports, sipHashModule, STATE_IMPORTS } from "./siphash_module.ts";
 
 /** Bytes of a key. */
 export const SIPHASH_KEY_BYTES = 16;
 
-/** Longest message in bytes: nothing longer than a heartbeat is ever hashed, so the word buffer never grows. */
+/** Longest message in bytes: nothing longer than a heartbeat is ever hashed. */
 export const SIPHASH_MESSAGE_BYTES_MAX = HEARTBEAT_BYTES_MAX;
 
-/** The paper's initialization constants, "somepseudorandomlygeneratedbytes", each as low and high half. */
-const INITIAL = [
-  ...[0x70736575, 0x736f6d65],
-  ...[0x6e646f6d, 0x646f7261],
-  ...[0x6e657261, 0x6c796765],
-  ...[0x79746573, 0x74656462],
-];
+/** The paper's initialization constants, "somepseudorandomlygeneratedbytes". */
+const INITIAL = [0x736f6d6570736575n, 0x646f72616e646f6dn, 0x6c7967656e657261n, 0x7465646279746573n] as const;
+
+/** Compiled once in each thread; an instance with its key takes microseconds. */
+const modules = new Map<string, WebAssembly.Module>();
 
 /** A hash function with its key. The result of the last hash stands in {@link low} and {@link high}. */
 export class SipHasher {
   /** Low 32 bits of the last result, signed. */
   low = 0;
-  /** High 32 bits of the last result, signed. */
-  high = 0;
 
-  readonly #compressionRounds: number;
-  readonly #finalRounds: number;
-  /** v0 to v3 before the first word: the constants, keyed. */
-  readonly #start = new Int32Array(8);
-  /** The message as 64-bit words: low half, high half; the last one carries the length. */
-  #words = new Int32Array(8);
+  readonly #functions: SipHashExports;
 
   /** @throws VipfarmError if the key has not 16 bytes. */
   constructor(key: Uint8Array, compressionRounds = 1, finalRounds = 3) {
@@ -52,11 +41,22 @@ export class SipHasher {
         value: `${key.length} bytes`,
       });
     }
+    const name = `${compressionRounds}-${finalRounds}`;
+    let module = modules.get(name);
+    if (module === undefined) modules.set(name, module = sipHashModule(compressionRounds, finalRounds));
     const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
     // k0 goes into v0 and v2, k1 into v1 and v3.
-    for (let i = 0; i < 8; i++) this.#start[i] = INITIAL[i] ^ view.getInt32((i & 3) * 4, true);
-    this.#compressionRounds = compressionRounds;
-    this.#finalRounds = finalRounds;
+    const state = INITIAL.map((constant, i) =>
+      BigInt.asIntN(64, constant ^ view.getBigUint64((i & 1) * 8, true))
+    );
+    const globals = STATE_IMPORTS.map((v, i) => [v, new WebAssembly.Global({ value: "i64" }, state[i])]);
+    const { exports } = new WebAssembly.Instance(module, { key: Object.fromEntries(globals) });
+    this.#functions = exports as unknown as SipHashExports;
+  }
+
+  /** High 32 bits of the last result, signed. */
+  get high(): number {
+    return this.#functions.high();
   }
 
   /**
@@ -73,133 +73,37 @@ export class SipHasher {
         value: `${length} bytes from ${offset} on, of ${bytes.length}`,
       });
     }
-    const wordCount = (length >>> 3) + 1;
-    if (this.#words.length < wordCount * 2) this.#words = new Int32Array(wordCount * 2);
-    const words = this.#words;
-    words.fill(0, 0, wordCount * 2);
-    for (let i = 0; i < length; i++) words[i >>> 2] |= bytes[offset + i] << ((i & 3) * 8);
-    words[wordCount * 2 - 1] |= length << 24;
-    this.hashWords(words, wordCount);
+    const { begin, absorb, finish } = this.#functions;
+    const end = offset + length;
+    let at = offset;
+    begin();
+    for (; at + 8 <= end; at += 8) absorb(little(bytes, at, 4), little(bytes, at + 4, 4));
+    const left = end - at;
+    // The last word ends with the length of the message in its top byte.
+    absorb(
+      little(bytes, at, Math.min(left, 4)),
+      little(bytes, at + 4, Math.max(left - 4, 0)) | (length << 24),
+    );
+    this.low = finish();
   }
 
   /**
-   * Hashes a message that is padded already: `wordCount` 64-bit words, each as low and high half. The last word
-   * must hold the length of the message in bytes, modulo 256, in its top byte.
+   * Hashes a message of up to seven bytes that is padded already: one 64-bit word as low and high half, with the length in
+   * bytes in its top byte. Gives the low half of the result.
    */
-  hashWords(words: Int32Array, wordCount: number): void {
-    const start = this.#start;
-    let v0l = start[0], v0h = start[1], v1l = start[2], v1h = start[3];
-    let v2l = start[4], v2h = start[5], v3l = start[6], v3h = start[7];
-    let rounds = this.#compressionRounds;
-    let wordLow = 0, wordHigh = 0, t = 0;
-    // One pass per word, then one more without a word: the finalization.
-    for (let word = 0; word <= wordCount; word++) {
-      if (word < wordCount) {
-        wordLow = words[word * 2];
-        wordHigh = words[word * 2 + 1];
-      } else {
-        wordLow = 0;
-        wordHigh = 0;
-        v2l ^= 0xff;
-        rounds = this.#finalRounds;
-      }
-      v3l ^= wordLow;
-      v3h ^= wordHigh;
-      for (let round = 0; round < rounds; round++) {
-        // Bit 31 of the carries, without a branch: see the top of the file.
-        t = (v0l + v1l) | 0;
-        v0h = (v0h + v1h + (((v0l & v1l) | ((v0l | v1l) & ~t)) >>> 31)) | 0;
-        v0l = t;
-        t = ((v1l << 13) | (v1h >>> 19)) ^ v0l;
-        v1h = ((v1h << 13) | (v1l >>> 19)) ^ v0h;
-        v1l = t;
-        t = v0l; // rotated by 32: the halves change places
-        v0l = v0h;
-        v0h = t;
-
-        t = (v2l + v3l) | 0;
-        v2h = (v2h + v3h + (((v2l & v3l) | ((v2l | v3l) & ~t)) >>> 31)) | 0;
-        v2l = t;
-        t = ((v3l << 16) | (v3h >>> 16)) ^ v2l;
-        v3h = ((v3h << 16) | (v3l >>> 16)) ^ v2h;
-        v3l = t;
-
-        t = (v0l + v3l) | 0;
-        v0h = (v0h + v3h + (((v0l & v3l) | ((v0l | v3l) & ~t)) >>> 31)) | 0;
-        v0l = t;
-        t = ((v3l << 21) | (v3h >>> 11)) ^ v0l;
-        v3h = ((v3h << 21) | (v3l >>> 11)) ^ v0h;
-        v3l = t;
-
-        t = (v2l + v1l) | 0;
-        v2h = (v2h + v1h + (((v2l & v1l) | ((v2l | v1l) & ~t)) >>> 31)) | 0;
-        v2l = t;
-        t = ((v1l << 17) | (v1h >>> 15)) ^ v2l;
-        v1h = ((v1h << 17) | (v1l >>> 15)) ^ v2h;
-        v1l = t;
-        t = v2l;
-        v2l = v2h;
-        v2h = t;
-      }
-      v0l ^= wordLow;
-      v0h ^= wordHigh;
-    }
-    this.low = v0l ^ v1l ^ v2l ^ v3l;
-    this.high = v0h ^ v1h ^ v2h ^ v3h;
+  hashWord(low: number, high: number): number {
+    return this.low = this.#functions.hashWord(low, high);
   }
 
-  /**
-   * The same as {@link hashWords} for a single word, in three quarters of the time: one flat loop whose state stays in
-   * registers. This is the hash of every IPv4 packet (`tests/bench/ownership_bench.ts`).
-   */
-  hashWord(wordLow: number, wordHigh: number): void {
-    const start = this.#start;
-    let v0l = start[0], v0h = start[1], v1l = start[2], v1h = start[3];
-    let v2l = start[4], v2h = start[5], v3l = start[6] ^ wordLow, v3h = start[7] ^ wordHigh;
-    const compressed = this.#compressionRounds - 1;
-    const rounds = this.#compressionRounds + this.#finalRounds;
-    let t = 0;
-    for (let round = 0; round < rounds; round++) {
-      t = (v0l + v1l) | 0;
-      v0h = (v0h + v1h + (((v0l & v1l) | ((v0l | v1l) & ~t)) >>> 31)) | 0;
-      v0l = t;
-      t = ((v1l << 13) | (v1h >>> 19)) ^ v0l;
-      v1h = ((v1h << 13) | (v1l >>> 19)) ^ v0h;
-      v1l = t;
-      t = v0l;
-      v0l = v0h;
-      v0h = t;
-
-      t = (v2l + v3l) | 0;
-      v2h = (v2h + v3h + (((v2l & v3l) | ((v2l | v3l) & ~t)) >>> 31)) | 0;
-      v2l = t;
-      t = ((v3l << 16) | (v3h >>> 16)) ^ v2l;
-      v3h = ((v3h << 16) | (v3l >>> 16)) ^ v2h;
-      v3l = t;
-
-      t = (v0l + v3l) | 0;
-      v0h = (v0h + v3h + (((v0l & v3l) | ((v0l | v3l) & ~t)) >>> 31)) | 0;
-      v0l = t;
-      t = ((v3l << 21) | (v3h >>> 11)) ^ v0l;
-      v3h = ((v3h << 21) | (v3l >>> 11)) ^ v0h;
-      v3l = t;
-
-      t = (v2l + v1l) | 0;
-      v2h = (v2h + v1h + (((v2l & v1l) | ((v2l | v1l) & ~t)) >>> 31)) | 0;
-      v2l = t;
-      t = ((v1l << 17) | (v1h >>> 15)) ^ v2l;
-      v1h = ((v1h << 17) | (v1l >>> 15)) ^ v2h;
-      v1l = t;
-      t = v2l;
-      v2l = v2h;
-      v2h = t;
-      if (round === compressed) {
-        v0l ^= wordLow;
-        v0h ^= wordHigh;
-        v2l ^= 0xff;
-      }
-    }
-    this.low = v0l ^ v1l ^ v2l ^ v3l;
-    this.high = v0h ^ v1h ^ v2h ^ v3h;
+  /** The same for a message of 16 to 23 bytes, three words. */
+  hashThreeWords(l0: number, h0: number, l1: number, h1: number, l2: number, h2: number): number {
+    return this.low = this.#functions.hashThreeWords(l0, h0, l1, h1, l2, h2);
   }
+}
+
+/** At most four bytes as one little-endian number, which is how SipHash reads its message on every machine. */
+function little(bytes: Uint8Array, offset: number, count: number): number {
+  let value = 0;
+  for (let i = 0; i < count; i++) value |= bytes[offset + i] << (i * 8);
+  return value;
 }

@@ -36,20 +36,31 @@ const contents: Record<string, FrameContent> = {
   "ping over IPv4": { source: parseAddress("198.51.100.9")!, destination: VIP4, icmp: { type: 8 } },
 };
 
+/** What of the client varies, from packet to packet; it repeats itself only after more packets than a processor remembers. */
+const noise = crypto.getRandomValues(new Uint8Array(65_536));
+const NOISE_STEP = 20;
+let position = 0;
+
 for (const [name, content] of Object.entries(contents)) {
   const rig = new Rig();
   const length = writeFrame(rig.bytes, FRAME_OFFSET, content);
-  // The client's port varies, and with it the bucket: caches see what they see in use.
-  const port = content.icmp === undefined
-    ? FRAME_OFFSET + 14 + (content.source.family === 4 ? 20 : 40)
-    : FRAME_OFFSET + 14 + 12;
+  // The client's port and the end of its address vary, and with them the bucket: caches see what they see in use.
+  const isV4 = content.source.family === 4;
+  const port = FRAME_OFFSET + 14 + (isV4 ? 20 : 40);
+  const address = FRAME_OFFSET + 14 + (isV4 ? 12 + 2 : 8 + 14);
+  const hasPort = content.icmp === undefined;
   const { pipeline, bytes } = rig;
   Deno.bench({
     name: `decide ${name} x ${PACKETS}`,
     fn() {
       for (let i = 0; i < PACKETS; i++) {
-        bytes[port] = i >>> 8;
-        bytes[port + 1] = i;
+        position = (position + NOISE_STEP) & 0xfffc;
+        bytes[address] = noise[position];
+        bytes[address + 1] = noise[position + 1];
+        if (hasPort) {
+          bytes[port] = noise[position + 2];
+          bytes[port + 1] = noise[position + 3];
+        }
         pipeline.process(FRAME_OFFSET, length);
       }
     },

@@ -43,19 +43,24 @@ Deno.test("SipHash agrees with BigInt arithmetic for any key, message and rounds
   }));
 });
 
-Deno.test("hashing one padded word is hashing its bytes", () => {
-  const rounds = fc.integer({ min: 1, max: 4 });
-  fc.assert(fc.property(key(16), fc.uint8Array({ maxLength: 7 }), rounds, rounds, (k, message, c, d) => {
-    const hasher = new SipHasher(k, c, d);
-    hasher.hash(message, 0, message.length);
-    const expected = [hasher.low, hasher.high];
-    const padded = new DataView(new ArrayBuffer(8));
-    message.forEach((byte, i) => padded.setUint8(i, byte));
-    padded.setUint8(7, message.length);
-    hasher.hashWord(padded.getInt32(0, true), padded.getInt32(4, true));
-    assert.deepEqual([hasher.low, hasher.high], expected);
-  }));
-});
+for (const [words, minLength, maxLength] of [[1, 0, 7], [3, 16, 23]]) {
+  Deno.test(`hashing a message of ${words} padded words is hashing its bytes`, () => {
+    const rounds = fc.integer({ min: 1, max: 4 });
+    const message = fc.uint8Array({ minLength, maxLength });
+    fc.assert(fc.property(key(16), message, rounds, rounds, (k, message, c, d) => {
+      const hasher = new SipHasher(k, c, d);
+      hasher.hash(message, 0, message.length);
+      const expected = [hasher.low, hasher.high];
+      const padded = new DataView(new ArrayBuffer(8 * words));
+      message.forEach((byte, i) => padded.setUint8(i, byte));
+      padded.setUint8(8 * words - 1, message.length);
+      const halves = Array.from({ length: 2 * words }, (_, i) => padded.getInt32(4 * i, true));
+      const [l0, h0, l1, h1, l2, h2] = halves;
+      const low = words === 1 ? hasher.hashWord(l0, h0) : hasher.hashThreeWords(l0, h0, l1, h1, l2, h2);
+      assert.deepEqual([low, hasher.low, hasher.high], [expected[0], ...expected]);
+    }));
+  });
+}
 
 Deno.test("a key inside a larger buffer is read where it stands", () => {
   const large = new Uint8Array(40);
