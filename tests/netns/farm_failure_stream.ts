@@ -32,6 +32,7 @@ class Stream {
   received = 0;
   error: string | undefined;
   brokenAtMs: number | undefined;
+  #port = 0;
   readonly #socket: net.Socket;
   #rest = new Uint8Array(0);
   /** Of each write under way: the number after its last one, and when it was written. */
@@ -46,7 +47,10 @@ class Stream {
     this.#socket.on("data", (data) => this.#check(data));
     // Not all at one moment.
     const start = () => setTimeout(() => setInterval(() => this.#send(), everyMs), Math.random() * everyMs);
-    this.#socket.on("connect", start);
+    this.#socket.on("connect", () => {
+      this.#port = this.#socket.localPort ?? 0;
+      start();
+    });
   }
 
   /** The state, and a new beginning for `slowestMs`. */
@@ -55,7 +59,7 @@ class Stream {
     const oldest = this.#underWay[0];
     const slowestMs = Math.max(this.#slowestMs, oldest === undefined ? 0 : performance.now() - oldest.atMs);
     this.#slowestMs = 0;
-    return { port: this.#socket.localPort ?? 0, sent, received, slowestMs, error, brokenAtMs };
+    return { port: this.#port, sent, received, slowestMs, error, brokenAtMs };
   }
 
   #break(error: string): void {
