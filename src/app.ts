@@ -8,16 +8,15 @@
  */
 import { boottimeMs, boottimeMs32, realtimeMs } from "../ffi/clock.ts";
 import { TunDevice } from "../ffi/tun.ts";
-import { createAdminApp } from "./admin/app.ts";
 import { EventLog } from "./admin/event_log.ts";
-import { serveAdmin } from "./admin/server.ts";
-import { TokenStore } from "./admin/tokens.ts";
 import { type FarmConfig, forNode, type NodeConfig } from "./config/load.ts";
 import { readSecret } from "./config/secret.ts";
+import { openAdminEndpoint } from "./control/admin_endpoint.ts";
 import { Connections } from "./control/connections.ts";
 import { Farm } from "./control/farm.ts";
 import { hostNetworks } from "./control/heartbeat_networks.ts";
 import { identityOf, planGoodbye, planHost } from "./control/host_plan.ts";
+import { LogSwitch } from "./control/log_switch.ts";
 import { Orders } from "./control/orders.ts";
 import { PacketThread } from "./control/packet_thread.ts";
 import { planQuorum, planServices, planVips } from "./control/plan.ts";
@@ -33,7 +32,7 @@ import { deriveKeys } from "./core/keys.ts";
 import { SharedClaims } from "./dataplane/shared.ts";
 import { entryPoint } from "./entry_points.ts";
 import { type MemberView } from "./membership/types.ts";
-import { logEvent, startLog } from "./supervisor/log.ts";
+import { startLog } from "./supervisor/log.ts";
 import { type HostTun, MESSAGES_FORM, type Snapshot } from "./supervisor/messages.ts";
 import { type FromMembership, type HeartbeatNetwork, type ToMembership } from "./thread_messages.ts";
 import { type Order } from "./wire/heartbeat.ts";
@@ -79,6 +78,7 @@ class Daemon {
   readonly #reloader: Reloader;
   readonly #node: NodeConfig;
   readonly #events = new EventLog();
+  readonly #log = new LogSwitch();
   readonly #claims: SharedClaims;
   readonly #prefilter: OptionalPrefilter;
   readonly #dataplanes: PacketThread[] = [];
@@ -152,14 +152,18 @@ class Daemon {
     if (takeOver) this.#claims.setWindow("none");
     await Promise.all(tuns.map((tun) => this.#startDataplane(tun, keys.flowKey)));
     this.#farm = new Farm({
-      config,
+      config: () => this.#reloader.config,
       node: this.#node,
       keys,
       events: this.#events,
       claims: this.#claims,
       dataplanes: this.#dataplanes,
+      connections: this.#connections,
+      log: this.#log,
       order: (node, verb, value) => this.#orders.give(node, verb, value),
+      retained: () => this.#retainedGroups === 0 ? 0 : this.#connections.retained,
       now32: boottimeMs32,
+      nowMs: boottimeMs,
     });
     await this.#startMembership(keys, networks, members);
     if (takeOver) await this.#takeOver();
@@ -169,10 +173,18 @@ class Daemon {
     supervisor.on("finish", () => void this.#finish());
     const everySecond = setInterval(() => {
       this.#membership.send({ kind: "vipFrames", count: this.#farm.vipFramesSeen() });
+      this.#membership.send({ kind: "report", text: this.#farm.everySecond(Date.now()) });
       this.#lookAtInterfaces();
     }, FRAMES_INTERVAL_MS);
     this.resources.defer(() => clearInterval(everySecond));
-    await this.#serveAdmin();
+    const admin = await openAdminEndpoint({
+      farm: this.#farm,
+      admin: config.admin,
+      runtimeDir: this.options.runtimeDir,
+      record: (event) => this.#record(event),
+      debug: (text) => this.#log.debug(text),
+    });
+    this.resources.defer(() => admin.close());
     supervisor.tell({ say: "ready" });
     this.#reportProgress();
     if (takeOver) return;
@@ -440,29 +452,8 @@ class Daemon {
     }, CONNECTIONS_INTERVAL_MS);
   }
 
-  async #serveAdmin(): Promise<void> {
-    const { listen, tokensFile } = this.#config.admin;
-    const tokens = tokensFile === undefined ? undefined : await TokenStore.load(tokensFile);
-    const app = createAdminApp(this.#farm, { listen, tokens, report: (error) => this.#reportAdmin(error) });
-    const server = await serveAdmin({
-      app,
-      unixPath: `${this.options.runtimeDir}/admin.sock`,
-      listen,
-      tokens: tokens !== undefined,
-    });
-    this.resources.defer(() => server.shutdown());
-  }
-
-  #reportAdmin(error: Error): void {
-    this.#record({
-      severity: "error",
-      kind: "admin.failed",
-      message: `The admin endpoint failed: ${error.message}`,
-    });
-  }
-
   #record(event: FarmEventInit): void {
-    logEvent(this.#events.record(event));
+    this.#log.event(this.#events.record(event));
   }
 
   /** Sockets on an interface that was removed stay deaf, even when it comes back: a new process opens new ones. */

@@ -18,6 +18,7 @@ import {
   boundBody,
   checkOrigin,
   type ListenAddress,
+  peerText,
   securityHeaders,
 } from "./guard.ts";
 import { Metrics } from "./metrics.ts";
@@ -38,6 +39,8 @@ export interface AdminOptions extends StreamOptions {
   readonly bodyWaitMs?: number;
   /** Is told of errors that nobody foresaw; standard error unless told. */
   readonly report?: (error: Error) => void;
+  /** Is told of each request that was answered. */
+  readonly debug?: (text: string) => void;
 }
 
 /** The admin endpoint over a farm. Serve it with `serveAdmin`, or call its `fetch`. */
@@ -61,7 +64,10 @@ export function createAdminApp(source: FarmSource, options: AdminOptions = {}): 
   );
 
   app.use(async (c, next) => {
+    const startMs = performance.now();
     await next();
+    const durationMs = (performance.now() - startMs).toFixed(1);
+    options.debug?.(`${peerText(c)}: ${c.req.method} ${c.req.path}: ${c.res.status} in ${durationMs} ms`);
     metrics.countRequest(knownMethod(c.req.method), routePath(c, -1), c.res.status);
   });
   app.use(securityHeaders);

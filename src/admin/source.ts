@@ -5,8 +5,16 @@
 
 import type { IpAddress } from "../core/address.ts";
 import type { MembershipCounters } from "../membership/types.ts";
+import type {
+  BucketsAnswer,
+  CheckAnswer,
+  FlowsAnswer,
+  FlowsQuestion,
+  HistoryAnswer,
+  LogLevel,
+} from "./detail_schemas.ts";
 import type { EventLog } from "./event_log.ts";
-import type { FarmStatus } from "./schemas.ts";
+import type { FarmStatus, ServiceStatus } from "./schemas.ts";
 
 export type { FarmStatus, FarmWarning, MemberStatus, ServiceStatus } from "./schemas.ts";
 
@@ -39,6 +47,10 @@ export interface DatapathCounters {
   readonly ringDrops: number;
   /** Writes to the TUN device that failed. */
   readonly tunWriteErrors: number;
+  /** TCP connections that began here. */
+  readonly newFlows?: number;
+  /** Packets that the kernel itself handed on, without this program. */
+  readonly fastPath?: number;
 }
 
 /** Totals of the membership thread since its start. They only grow. */
@@ -64,7 +76,8 @@ export interface Readiness {
 }
 
 /** What can be asked of a node. */
-export type OrderVerb = "drain" | "resume" | "weight";
+export const ORDER_VERBS = ["drain", "resume", "start", "stop", "restart", "reload", "weight"] as const;
+export type OrderVerb = (typeof ORDER_VERBS)[number];
 
 /** What became of an order: carried out (or nothing to do), or refused with a reason and a remedy. */
 export type OrderResult =
@@ -95,6 +108,20 @@ export interface FarmSource {
   vipFrames?(): Readonly<Record<string, number>>;
   /** `service` is a name that `farm()` lists; undefined: any service. */
   ready(service?: string): Readiness;
+  /** The services alone: what is asked often needs no more. */
+  services(): readonly ServiceStatus[];
+  /** The checks of this node. */
+  checks(): readonly CheckAnswer[];
+  /** `service` is a name that `services()` lists; undefined: the table of presence. */
+  buckets(service: string | undefined): BucketsAnswer;
+  /** Open connections to the services, read from the kernel. */
+  flows(question: FlowsQuestion): FlowsAnswer;
+  /** The configuration in use, without secrets, and its digest. */
+  configuration(): { readonly digest: string; readonly config: Record<string, unknown> };
+  /** Samples after a moment (ms since 1970); undefined: all that are kept. */
+  history(afterMs: number | undefined): HistoryAnswer;
+  /** The least severe that goes to the log. */
+  logLevel: LogLevel;
   /** `node` is a name that `farm()` lists; `value` is the weight of `weight`. Settles within a deadline of its own. */
   order(node: string, verb: OrderVerb, value?: number): Promise<OrderResult>;
 }

@@ -2,6 +2,14 @@
  * The farm as the admin endpoint shows it: the membership thread's last view, the packet threads' counters and the
  * claims in shared memory, put into words and numbers. Answers at once, from memory.
  */
+import {
+  type BucketsAnswer,
+  type CheckAnswer,
+  type FlowsAnswer,
+  type FlowsQuestion,
+  type HistoryAnswer,
+  type LogLevel,
+} from "../admin/detail_schemas.ts";
 import { type EventLog } from "../admin/event_log.ts";
 import {
   type DatapathCounters,
@@ -13,27 +21,33 @@ import {
   type OrderResult,
   type OrderVerb,
   type Readiness,
+  type ServiceStatus,
 } from "../admin/source.ts";
 import { type FarmConfig, type NodeConfig } from "../config/load.ts";
 import { type IpAddress } from "../core/address.ts";
 import { type FarmKeys } from "../core/keys.ts";
 import { BUCKETS } from "../core/limits.ts";
-import { isLastResort, plainWeight } from "../core/weight.ts";
-import { PRESENCE } from "../dataplane/plan.ts";
+import { type HealthState } from "../health/types.ts";
 import { type SharedClaims, type SharedCounters } from "../dataplane/shared.ts";
 import { type Verdict, VERDICTS } from "../dataplane/verdicts.ts";
 import { type ClaimsBasis, type MemberView } from "../membership/types.ts";
 import { explainFlow } from "../ownership/explain.ts";
 import { AFFINITY } from "../ownership/flow_hash.ts";
-import { Columns } from "../ownership/rendezvous.ts";
-import { OwnerTable } from "../ownership/table.ts";
 import { type FromMembership, type HeartbeatTotals } from "../thread_messages.ts";
-import { lanWarnings, networkWarnings } from "./warnings.ts";
 import { VERSION } from "../version.ts";
 import { formatMac, virtualMac } from "../wire/ethernet.ts";
-
-/** Members that take part in tables: what the membership thread builds claims from, this node included. */
-type Voters = ReadonlyArray<{ name: string; weights: readonly number[] }>;
+import { bucketMap } from "./bucket_map.ts";
+import { configView } from "./config_view.ts";
+import { type Connections } from "./connections.ts";
+import { flowsPage } from "./flow_list.ts";
+import { healthSentence } from "./health_sentence.ts";
+import { History } from "./history.ts";
+import { type LogSwitch } from "./log_switch.ts";
+import { memberStatus } from "./member_status.ts";
+import { OwnerTables } from "./owner_tables.ts";
+import { Rates } from "./own_report.ts";
+import { composeReport, type OwnReport, parseReport, type Report } from "./report.ts";
+import { configWarnings, lanWarnings, networkWarnings } from "./warnings.ts";
 
 /** What the membership thread tells about the networks. */
 type NetworkState = Omit<Extract<FromMembership, { kind: "networks" }>, "kind">;
@@ -48,23 +62,35 @@ const NOT_FOR_THE_FARM: readonly Verdict[] = [
 
 /** What the running farm is made of. */
 export interface FarmParts {
-  config: FarmConfig;
+  /** The configuration in use: reading it again can change it. */
+  config(): FarmConfig;
   node: NodeConfig;
   keys: FarmKeys;
   events: EventLog;
   claims: SharedClaims;
   dataplanes: ReadonlyArray<{ interface: string; counters: SharedCounters; filtered?: () => number }>;
+  connections: Connections;
+  log: LogSwitch;
   order(node: string, verb: OrderVerb, value?: number): Promise<OrderResult>;
+  /** Open connections of this kernel in buckets that have moved away. */
+  retained(): number;
+  /** What the checks of this node have found. */
+  health?(): HealthState;
+  /** The application of this node. */
+  application?(): { readonly state: string; readonly reason: string };
   now32(): number;
+  /** The clock of the membership thread, in ms. */
+  nowMs(): number;
 }
 
 export class Farm implements FarmSource {
   readonly events: EventLog;
-  readonly #columns: Columns;
+  readonly #owners: OwnerTables;
+  readonly #rates = new Rates();
+  readonly #history = new History();
   #members: readonly MemberView[] = [];
-  #basis: ClaimsBasis | undefined;
-  /** Shares of the current view, computed when first asked for. */
-  #shares: Array<Map<string, number>> | undefined;
+  /** Reports of the other members as they came, and read. */
+  #reports = new Map<string, { text: string; report: Report | undefined }>();
   #totals: HeartbeatTotals | undefined;
   /** How often the membership thread has told its totals: it lives as long as this grows. */
   membershipReports = 0;
@@ -72,14 +98,34 @@ export class Farm implements FarmSource {
 
   constructor(readonly parts: FarmParts) {
     this.events = parts.events;
-    this.#columns = new Columns(parts.keys.rendezvousKey);
+    this.#owners = new OwnerTables(parts.keys.rendezvousKey);
+  }
+
+  get #config(): FarmConfig {
+    return this.parts.config();
   }
 
   /** Takes a new view of the membership thread. */
   update(members: readonly MemberView[], basis: ClaimsBasis): void {
     this.#members = members;
-    this.#basis = basis;
-    this.#shares = undefined;
+    this.#owners.update(basis);
+    this.#reports = new Map(members.flatMap(({ name, report: text }) => {
+      if (text === undefined) return [];
+      const known = this.#reports.get(name);
+      return [[name, known?.text === text ? known : { text, report: parseReport(text) }]];
+    }));
+  }
+
+  /** Once a second: keeps a sample of everything, and gives the report for the other nodes. */
+  everySecond(wallMs: number): string {
+    this.#rates.sample(this.parts.nowMs(), this.counters());
+    this.#history.sample(wallMs, this.#memberStatus());
+    return composeReport(this.#ownReport());
+  }
+
+  /** The report as it is now. */
+  report(): string {
+    return composeReport(this.#ownReport());
   }
 
   updateTotals(totals: HeartbeatTotals): void {
@@ -115,35 +161,16 @@ export class Farm implements FarmSource {
   }
 
   farm(): FarmStatus {
-    const { config, node } = this.parts;
-    const shares = this.#sharesNow();
+    const { node } = this.parts;
+    const members = this.#memberStatus();
     return {
-      farm: config.farm,
+      farm: this.#config.farm,
       node: node.name,
       version: VERSION,
-      health: this.#health(),
-      members: this.#members.map((member) => ({
-        name: member.name,
-        state: member.state,
-        reason: member.reason,
-        self: member.self,
-        ...(member.address !== "" && { address: member.address }),
-        incarnation: member.incarnation,
-        weight: this.#weightOf(member),
-        weights: this.#byService((table) => plainWeight(member.weights[table] ?? 0)),
-        last_resort: config.services.filter((_, index) => isLastResort(member.weights[index + 1] ?? 0))
-          .map(({ name }) => name),
-        shares: this.#byService((table) => shares[table].get(member.name) ?? 0),
-        ...(member.self && { claimed: this.#byService((table) => this.#claimedShare(table)) }),
-      })),
-      services: config.services.map((service) => ({
-        name: service.name,
-        virtual_ips: service.virtualIps.map(({ text }) => text),
-        protocol: service.protocol,
-        ports: service.ports.map(({ from, to }) => ({ from, to })),
-        affinity: service.affinity,
-      })),
-      warnings: this.#warnings(),
+      health: healthSentence(members),
+      members,
+      services: [...this.services()],
+      warnings: this.#warnings(members),
       heartbeat_networks: this.#networks.networks.map(({ label, sending, heard }) => ({
         network: label,
         sending,
@@ -163,11 +190,74 @@ export class Farm implements FarmSource {
     };
   }
 
+  services(): readonly ServiceStatus[] {
+    return this.#config.services.map((service) => ({
+      name: service.name,
+      virtual_ips: service.virtualIps.map(({ text }) => text),
+      protocol: service.protocol,
+      ports: service.ports.map(({ from, to }) => ({ from, to })),
+      affinity: service.affinity,
+    }));
+  }
+
+  checks(): readonly CheckAnswer[] {
+    return (this.parts.health?.().checks ?? []).map((check) => ({
+      name: check.name,
+      kind: check.kind,
+      services: [...check.services],
+      state: check.state,
+      since: check.since,
+      reason: check.reason,
+      last_duration_ms: check.lastDurationMs ?? null,
+      action: check.action,
+      failures: check.failures,
+      runs: check.runs,
+    }));
+  }
+
+  buckets(service: string | undefined): BucketsAnswer {
+    const table = this.#tableOf(service);
+    const { claims, node } = this.parts;
+    return bucketMap(
+      node.name,
+      service,
+      this.#owners.table(table),
+      claims.tables[table],
+      claims.leaseHolds(this.parts.now32()),
+    );
+  }
+
+  flows(question: FlowsQuestion): FlowsAnswer {
+    const { connections, claims, node } = this.parts;
+    return flowsPage((visit) => connections.each(visit), question, {
+      node: node.name,
+      services: this.#config.services.map(({ name }) => name),
+      virtualIps: node.virtualIps.map(({ address }) => address.text),
+      flags: (table, bucket) => claims.tables[table][bucket],
+      owners: (table) => this.#owners.table(table),
+    });
+  }
+
+  configuration(): { digest: string; config: Record<string, unknown> } {
+    return { digest: this.#digest(), config: configView(this.#config) };
+  }
+
+  history(afterMs: number | undefined): HistoryAnswer {
+    return this.#history.since(afterMs);
+  }
+
+  get logLevel(): LogLevel {
+    return this.parts.log.level;
+  }
+
+  set logLevel(level: LogLevel) {
+    this.parts.log.level = level;
+  }
+
   explain(client: IpAddress, port: number | undefined, service: string | undefined): Explanation {
-    const { config, keys } = this.parts;
-    const index = config.services.findIndex(({ name }) => name === service);
-    const affinity = index < 0 ? "client" : config.services[index].affinity;
-    const table = index + 1;
+    const { keys } = this.parts;
+    const table = this.#tableOf(service);
+    const affinity = table === 0 ? "client" : this.#config.services[table - 1].affinity;
     const answer = explainFlow(
       {
         client,
@@ -176,9 +266,9 @@ export class Farm implements FarmSource {
         flowKey: keys.flowKey,
         rendezvousKey: keys.rendezvousKey,
       },
-      this.#voters().map(({ name, weights }) => ({ name, weight: weights[table] ?? 0 })),
+      this.#owners.voters.map(({ name, weights }) => ({ name, weight: weights[table] ?? 0 })),
     );
-    return { ...answer, service: index < 0 ? undefined : service, affinity };
+    return { ...answer, service: table === 0 ? undefined : service, affinity };
   }
 
   counters(): readonly DatapathCounters[] {
@@ -191,6 +281,7 @@ export class Farm implements FarmSource {
         verdicts: Object.fromEntries(VERDICTS.map((verdict) => [verdict, all[verdict]])),
         ringDrops: all.ring_drops,
         tunWriteErrors: all.inject_failed,
+        newFlows: all.new_flows,
       };
     });
   }
@@ -212,7 +303,7 @@ export class Farm implements FarmSource {
       const self = this.#self();
       return { ready: false, reason: self?.reason ?? "the daemon is starting" };
     }
-    const { services } = this.parts.config;
+    const { services } = this.#config;
     const claiming = services.some(({ name }, index) =>
       (service === undefined || name === service) && this.#claimedShare(index + 1) > 0
     );
@@ -225,69 +316,59 @@ export class Farm implements FarmSource {
   }
 
   /** What somebody should look at although the farm serves. */
-  #warnings(): FarmWarning[] {
-    return [...lanWarnings(this.#networks.finding), ...networkWarnings(this.#networks.networks)];
+  #warnings(members: FarmStatus["members"]): FarmWarning[] {
+    return [
+      ...lanWarnings(this.#networks.finding),
+      ...networkWarnings(this.#networks.networks),
+      ...configWarnings(members, this.#digest()),
+    ];
   }
 
-  /** The state of the farm in one sentence, worst news first. */
-  #health(): string {
-    const present = this.#members.filter(({ state }) => state !== "dead");
-    const serving = present.filter(({ state }) => state === "up");
-    const self = this.#self();
-    if (self === undefined) return "This node is starting.";
-    if (serving.length === 0) {
-      return self.state === "joining"
-        ? "This node is joining; no other serves that it can hear."
-        : "No node takes new connections.";
-    }
-    const nodes = (count: number) => count === 1 ? "1 node" : `${count} nodes`;
-    const troubled = this.#members.filter(({ state }) => state !== "up");
-    const main = `${nodes(serving.length)} of ${this.#members.length} ${
-      serving.length === 1 ? "serves" : "serve"
-    }`;
-    if (troubled.length === 0) {
-      return serving.length === 1
-        ? `The only node serves; nobody takes over if it fails.`
-        : `All ${serving.length} nodes serve.`;
-    }
-    return `${main}; ${troubled.map(({ name, state }) => `${name} is ${state}`).join(", ")}.`;
+  #memberStatus(): FarmStatus["members"] {
+    const context = {
+      services: this.#config.services.map(({ name }) => name),
+      share: (table: number, name: string) => this.#owners.shares(table).get(name) ?? 0,
+      nowMs: this.parts.nowMs(),
+      wallMs: Date.now(),
+    };
+    return this.#members.map((member) => {
+      const report = member.self
+        ? { v: 1 as const, ...this.#ownReport() }
+        : this.#reports.get(member.name)?.report;
+      return memberStatus(member, report, context);
+    });
+  }
+
+  #ownReport(): OwnReport {
+    const application = this.parts.application?.();
+    const down = (this.parts.health?.().checks ?? []).filter(({ state }) => state === "down");
+    return {
+      version: VERSION,
+      ...application,
+      claimed: this.#config.services.map((_, index) => this.#claimedShare(index + 1)),
+      retained: this.parts.retained(),
+      ...this.#rates.now,
+      lateness_ms: this.#totals?.latenessMsMax ?? 0,
+      digest: this.#digest(),
+      down: down.map(({ name, reason }) => ({ check: name, reason })),
+    };
+  }
+
+  #digest(): string {
+    return this.#config.digest.slice(0, 16);
   }
 
   #self(): MemberView | undefined {
     return this.#members.find(({ self }) => self);
   }
 
-  /** The weight that a node asks for where no service has its own: the largest, which is what `weight` sets. */
-  #weightOf(member: MemberView): number {
-    return Math.max(0, ...member.weights.slice(PRESENCE + 1).map(plainWeight));
-  }
-
-  #voters(): Voters {
-    const basis = this.#basis;
-    if (basis === undefined) return [];
-    return [{ name: basis.ownName, weights: basis.ownWeights }, ...basis.members];
-  }
-
-  #sharesNow(): Array<Map<string, number>> {
-    return this.#shares ??= this.parts.claims.tables.map((_, table) => {
-      const voters = this.#voters();
-      const counts = OwnerTable.build(
-        voters.map(({ name, weights }) => ({
-          name,
-          weight: weights[table] ?? 0,
-          column: this.#columns.of(name),
-        })),
-      ).counts();
-      return new Map(voters.map(({ name }, index) => [name, counts[index] / BUCKETS]));
-    });
+  /** The number of a service; presence, if it is none. */
+  #tableOf(service: string | undefined): number {
+    return this.#config.services.findIndex(({ name }) => name === service) + 1;
   }
 
   #claimedShare(table: number): number {
     if (!this.parts.claims.leaseHolds(this.parts.now32())) return 0;
     return this.parts.claims.claimedCount(table) / BUCKETS;
-  }
-
-  #byService(value: (table: number) => number): Record<string, number> {
-    return Object.fromEntries(this.parts.config.services.map(({ name }, index) => [name, value(index + 1)]));
   }
 }

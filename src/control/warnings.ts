@@ -1,5 +1,5 @@
 /** What status shows as needing attention, with the remedy. Pure. */
-import { type FarmWarning } from "../admin/source.ts";
+import { type FarmWarning, type MemberStatus } from "../admin/source.ts";
 import { type LanFinding } from "../membership/lan.ts";
 import { type NetworkReport } from "../membership/networks.ts";
 
@@ -30,4 +30,16 @@ export function networkWarnings(networks: readonly NetworkReport[]): FarmWarning
       remedy: "Look at the cable, the switch and the firewall of that network on both sides.",
     }];
   });
+}
+
+/** Nodes that run another configuration than this one. */
+export function configWarnings(members: readonly MemberStatus[], digest: string): FarmWarning[] {
+  const others = members.filter((member) => member.digest !== undefined && member.digest !== digest);
+  if (others.length === 0) return [];
+  const names = others.map(({ name }) => name).join(", ");
+  return [{
+    kind: "config.differs",
+    message: `${names} ${others.length === 1 ? "runs" : "run"} another configuration than this node.`,
+    remedy: "Put the same file on every node, and reload each: `vipfarm reload NODE`.",
+  }];
 }
