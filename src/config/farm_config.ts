@@ -1,5 +1,6 @@
 /** The configuration as the rest of the program sees it: checked, complete, in units that the names say. */
 import { type IpAddress } from "../core/address.ts";
+import { type ApplicationConfig, type NotifyConfig } from "./application_config.ts";
 import { type ChecksConfig } from "./checks_config.ts";
 import { type ListenAddress, type PortRange } from "./values.ts";
 
@@ -64,6 +65,13 @@ export interface FarmConfig {
   readonly datapath: "tun";
   readonly drainOnStopMs: number;
   readonly checks: ChecksConfig;
+  /** Absent: there is no application to start, stop and restart. */
+  readonly application: ApplicationConfig | undefined;
+  readonly notify: NotifyConfig | undefined;
+  /** While there is such a file the node drains. */
+  readonly maintenanceFile: string | undefined;
+  /** Where a node keeps what must survive a restart. */
+  readonly stateDir: string;
   readonly admin: { readonly listen: ListenAddress | undefined; readonly tokensFile?: string };
   /** SHA-256 in hexadecimal over everything above but the places of files: equal where the files say the same. */
   readonly digest: string;

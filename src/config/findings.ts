@@ -14,7 +14,7 @@ export function reportIssue(
   report: Report,
 ): void {
   const path: Path = [...above, ...issue.path.map((step) => typeof step === "number" ? step : String(step))];
-  if (issue.code === "unrecognized_keys" && formatPath(path) !== "application") {
+  if (issue.code === "unrecognized_keys") {
     for (const unknown of issue.keys) reportUnknownKey([...path, unknown], valueAt(content, path), report);
     return;
   }
@@ -51,9 +51,9 @@ export function reportIssue(
   }
   const later = typeof value === "string" && typeof last === "string" && Object.hasOwn(LATER, last) &&
     LATER[last].includes(value);
-  if (later || last === "application") {
-    const what = later ? `\`${formatPath(path)}: ${value}\`` : `\`${last}\``;
-    report({ path, atKey: !later, message: `${what} is not in this version`, expected: expectedAt(path) });
+  if (later) {
+    const what = `\`${formatPath(path)}: ${value}\``;
+    report({ path, message: `${what} is not in this version`, expected: expectedAt(path) });
     return;
   }
   const expected = expectedAt(path);

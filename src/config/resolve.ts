@@ -4,6 +4,7 @@ import { dirname, isAbsolute, join } from "node:path";
 import { type IpAddress, parseAddress } from "../core/address.ts";
 import { VipfarmError } from "../core/errors.ts";
 import { NAME_LENGTH_MAX } from "../core/limits.ts";
+import { readApplication, readNotify } from "./application_config.ts";
 import { resolveChecks } from "./checks_resolve.ts";
 import { type FarmConfig, type NodeConfig, type NodeSettings } from "./farm_config.ts";
 import {
@@ -71,6 +72,20 @@ export function resolveConfig(content: FarmFileWithDefaults, file: string): Farm
       virtualIps: virtualIps.map(({ address }) => address),
       file: (path) => besideFile(file, path),
     }),
+    application: readApplication(content.application, (path) => besideFile(file, path)),
+    notify: readNotify(content.notify, (path) => besideFile(file, path)),
+    maintenanceFile: content.maintenance_file === false
+      ? undefined
+      : besideFile(file, content.maintenance_file),
+    stateDir: besideFile(file, content.state_dir),
+  };
+  // Places of files may differ from node to node.
+  const { stateDir: _stateDir, maintenanceFile: _maintenanceFile, ...same } = portable;
+  const written = {
+    ...same,
+    checks: [content.checks, content.rules],
+    application: content.application,
+    notify: content.notify,
   };
   const listen = content.admin?.listen === undefined ? undefined : read(content.admin.listen, parseListen);
   const tokensFile = content.admin?.tokens_file;
@@ -82,7 +97,7 @@ export function resolveConfig(content: FarmFileWithDefaults, file: string): Farm
     ...portable,
     secretFile: besideFile(file, content.secret_file),
     admin: tokensFile === undefined ? { listen } : { listen, tokensFile: besideFile(file, tokensFile) },
-    digest: sha256(canonical({ ...portable, checks: [content.checks, content.rules], listen })).toHex(),
+    digest: sha256(canonical({ ...written, listen })).toHex(),
     servicesDigest: new DataView(sha256(canonical(agreed)).buffer).getUint32(0),
   };
 }

@@ -13,6 +13,7 @@ import {
   VIRTUAL_IPS_MAX,
   WEIGHT_DEFAULT,
 } from "../core/limits.ts";
+import { application, maintenanceFile, notify, stateDir } from "./application_schema.ts";
 import { checks, rules } from "./checks_schema.ts";
 import {
   anyAddress,
@@ -165,9 +166,12 @@ export const farmFile = section({
   ),
   checks: checks.default([]).describe("what is looked at to know that this node can serve"),
   rules: rules.default([]).describe("what several checks together do"),
-  application: expecting(z.strictObject({}), "an empty mapping").optional().describe(
-    "start, stop and restart scripts: not in this version, must be empty",
+  application: application.optional().describe(
+    "what the node starts, stops and restarts; without it an application is only checked, not looked after",
   ),
+  notify: notify.optional().describe("who is told of what happens"),
+  maintenance_file: maintenanceFile(),
+  state_dir: stateDir(),
   admin: admin.optional().describe(
     "admin API over TCP; a local socket in the runtime directory is always there",
   ),

@@ -38,6 +38,7 @@ export function fixedParts(config: FarmConfig): Record<string, unknown> {
     quorum: [config.quorum, config.quorum.kind === "off" ? [] : Object.keys(nodes)],
     datapath: config.datapath,
     admin: config.admin,
+    state_dir: config.stateDir,
   };
 }
 
@@ -53,6 +54,9 @@ function movableParts(config: FarmConfig): Record<string, unknown> {
   ]);
   return {
     drain_on_stop: config.drainOnStopMs,
+    application: config.application,
+    notify: config.notify,
+    maintenance_file: config.maintenanceFile,
     ...Object.fromEntries(config.services.map(({ name, weight }) => [`services.${name}.weight`, weight])),
     ...Object.fromEntries(nodes),
   };

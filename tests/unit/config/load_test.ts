@@ -105,6 +105,8 @@ Deno.test("a whole file resolves to values in the units that the names say", () 
     datapath: "tun",
     drainOnStopMs: 120_000,
     checks: { checks: [], rules: [], services: ["http", "dns"] },
+    maintenanceFile: "/etc/vipfarm/maintenance",
+    stateDir: "/var/lib/vipfarm",
     admin: { listen: { host: "::1", port: 9010 }, tokensFile: "/etc/vipfarm/tokens" },
   });
 });

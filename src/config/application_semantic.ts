@@ -1,0 +1,46 @@
+/** What needs more than one value of the sections `application` and `notify` to judge. */
+import {
+  BACKOFF_MS,
+  RECOVERY_WITHIN_MS,
+  SCRIPT_TIMEOUT_MS,
+  WEBHOOK_TIMEOUT_MS,
+} from "./application_schema.ts";
+import { type Path, type Report } from "./problem.ts";
+import { checkDuration, keys, type ValidValues } from "./semantic_values.ts";
+
+export function checkApplication(values: ValidValues, report: Report): void {
+  const at = (key: string): Path => ["application", key];
+  const present = new Set(keys(values, ["application"]));
+  const unit = present.has("systemd_unit");
+  if (present.size > 0) {
+    for (const key of ["start", "stop", "restart"]) {
+      if (unit && present.has(key)) {
+        report({
+          path: at(key),
+          atKey: true,
+          message: `\`application.${key}\` stands beside \`application.systemd_unit\``,
+          expected: "either scripts or a unit; prestart, poststop and transition may stand beside the unit",
+        });
+      } else if (!unit && key !== "restart" && !present.has(key)) {
+        report({
+          path: ["application"],
+          message: `\`application.${key}\` is missing`,
+          expected: "scripts that start and stop the application, or systemd_unit",
+        });
+      }
+    }
+  }
+  checkDuration(values, report, at("timeout"), SCRIPT_TIMEOUT_MS.min, SCRIPT_TIMEOUT_MS.max);
+  const recovery = (key: string): Path => ["application", "recovery", key];
+  checkDuration(values, report, recovery("within"), RECOVERY_WITHIN_MS.min, RECOVERY_WITHIN_MS.max);
+  for (const key of ["backoff", "backoff_max"]) {
+    checkDuration(values, report, recovery(key), BACKOFF_MS.min, BACKOFF_MS.max);
+  }
+  checkDuration(
+    values,
+    report,
+    ["notify", "webhook", "timeout"],
+    WEBHOOK_TIMEOUT_MS.min,
+    WEBHOOK_TIMEOUT_MS.max,
+  );
+}
