@@ -41,6 +41,12 @@ export const libc = Deno.dlopen("libc.so.6", {
   ioctl: { parameters: ["i32", "u32", "buffer"], result: "i32" },
   // int ppoll(struct pollfd *fds, nfds_t nfds, const struct timespec *tmo_p, const sigset_t *sigmask);
   ppoll: { parameters: ["buffer", "u32", "buffer", "pointer"], result: "i32" },
+  // int epoll_create1(int flags);
+  epoll_create1: { parameters: ["i32"], result: "i32" },
+  // int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
+  epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
+  // int epoll_wait(int epfd, struct epoll_event *events, int maxevents, int timeout);
+  epoll_wait: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32" },
   // int eventfd(unsigned int initval, int flags);
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   // void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset);
@@ -61,10 +67,14 @@ export const libc = Deno.dlopen("libc.so.6", {
   setns: { parameters: ["i32", "i32"], result: "i32" },
   // long syscall(long number, ...); as bpf(2): int cmd, union bpf_attr *attr, unsigned int size
   syscallBpf: { name: "syscall", parameters: ["i32", "i32", "buffer", "u32"], result: "i32" },
+  // the same as pidfd_open(2): pid_t pid, unsigned int flags
+  syscallPidfdOpen: { name: "syscall", parameters: ["i32", "i32", "u32"], result: "i32" },
   // int socket(int domain, int type, int protocol);
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   // int bind(int sockfd, const struct sockaddr *addr, socklen_t addrlen);
   bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  // int connect(int sockfd, const struct sockaddr *addr, socklen_t addrlen);
+  connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   // int getsockname(int sockfd, struct sockaddr *addr, socklen_t *addrlen);
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   // int setsockopt(int sockfd, int level, int optname, const void *optval, socklen_t optlen);

@@ -15,8 +15,10 @@ export interface Link {
   readonly name: string;
   /** Switched on (`ip link set up`). */
   readonly up: boolean;
-  /** Up, and with a carrier. */
+  /** Up, and with a carrier, as the kernel last announced it: it may keep a loss back for up to a second. */
   readonly running: boolean;
+  /** What the driver says at this moment. */
+  readonly carrier: boolean;
   readonly loopback: boolean;
   readonly noArp: boolean;
   readonly multicast: boolean;
@@ -204,9 +206,10 @@ export function linkHeader(index: number, flags: number, mask: number): Uint8Arr
 export function parseLink(bytes: Uint8Array, start: number, end: number): Link {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   const flags = view.getUint32(start + ifinfomsg.offsets.ifi_flags, true);
-  let name = "", mtu = 0, mac = new Uint8Array(0);
+  let name = "", mtu = 0, carrier = false, mac = new Uint8Array(0);
   forEachAttribute(bytes, start + ifinfomsg.size, end, (type, from, to) => {
     if (type === C.IFLA_IFNAME) name = readString(bytes, from, to);
+    if (type === C.IFLA_CARRIER) carrier = bytes[from] !== 0;
     if (type === C.IFLA_MTU) mtu = view.getUint32(from, true);
     if (type === C.IFLA_ADDRESS) mac = bytes.slice(from, to);
   });
@@ -215,6 +218,7 @@ export function parseLink(bytes: Uint8Array, start: number, end: number): Link {
     name,
     up: (flags & C.IFF_UP) !== 0,
     running: (flags & C.IFF_RUNNING) !== 0,
+    carrier,
     loopback: (flags & C.IFF_LOOPBACK) !== 0,
     noArp: (flags & C.IFF_NOARP) !== 0,
     multicast: (flags & C.IFF_MULTICAST) !== 0,

@@ -48,6 +48,13 @@ export const IPV6_V6ONLY = 26;
 export const IPV6_MULTICAST_ALL = 29;
 export const IPV6_TCLASS = 67;
 
+// sys/epoll.h
+export const EPOLL_CLOEXEC = 0o2000000;
+export const EPOLL_CTL_ADD = 1;
+export const EPOLL_CTL_DEL = 2;
+export const EPOLLIN = 0x1;
+export const EPOLLONESHOT = 1 << 30;
+
 // fcntl.h, poll.h, sys/eventfd.h, sys/mman.h, unistd.h
 export const O_RDONLY = 0;
 export const O_RDWR = 2;
@@ -185,6 +192,10 @@ export const NLMSGERR_ATTR_MSG = 1;
 export const NLA_F_NESTED = 0x8000;
 export const NLA_TYPE_MASK = ~0xc000;
 
+export const RTMGRP_LINK = 1;
+export const RTMGRP_IPV4_IFADDR = 0x10;
+export const RTMGRP_IPV6_IFADDR = 0x100;
+
 // linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h, net/if.h
 export const RTM_NEWLINK = 16;
 export const RTM_GETLINK = 18;
@@ -196,6 +207,7 @@ export const RT_SCOPE_UNIVERSE = 0;
 export const IFLA_ADDRESS = 1;
 export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
+export const IFLA_CARRIER = 33;
 export const IFLA_AF_SPEC = 26;
 export const IFLA_INET6_ADDR_GEN_MODE = 8;
 export const IN6_ADDR_GEN_MODE_NONE = 1;

@@ -4,6 +4,6 @@
  * `tests/unit/ffi/layout_test.ts` compares them with the C headers of each machine whose compiler is installed.
  */
 export const SYSCALLS = {
-  x86_64: { bpf: 321 },
-  aarch64: { bpf: 280 },
+  x86_64: { bpf: 321, pidfd_open: 434 },
+  aarch64: { bpf: 280, pidfd_open: 434 },
 } as const;

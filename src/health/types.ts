@@ -1,10 +1,8 @@
 /** What the checks of this node have found, and what they ask for: the answer of `health/` to the rest of the program. */
+import { type FailureAction } from "../config/checks_config.ts";
 
 /** `pending` until the first verdict: after a start, a new check, or a start of the application. */
 export type CheckState = "up" | "down" | "pending";
-
-/** What a check or a rule does when it fails, as in the file. */
-export type FailureAction = "leave" | "fail" | "restart" | "stop" | "none";
 
 /** One check, for status and console. */
 export interface CheckStatus {

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import * as constants from "../../../ffi/layout/constants.ts";
 import { ERRNO } from "../../../ffi/layout/errno.ts";
 import * as structs from "../../../ffi/layout/structs.ts";
+import { EPOLL_EVENT } from "../../../ffi/layout/machine_structs.ts";
 import { SYSCALLS } from "../../../ffi/layout/syscalls.ts";
 import { libc } from "../../../ffi/libc.ts";
 
@@ -24,6 +25,7 @@ const HEADERS = [
   "sched.h",
   "stddef.h",
   "stdio.h",
+  "sys/epoll.h",
   "sys/eventfd.h",
   "sys/ioctl.h",
   "sys/mman.h",
@@ -51,7 +53,7 @@ function expectations(machine: keyof typeof SYSCALLS): Map<string, number> {
   const expected = new Map<string, number>();
   for (const [name, value] of Object.entries(constants)) expected.set(name, value);
   for (const [name, [value]] of Object.entries(ERRNO)) expected.set(name, value);
-  for (const struct of Object.values(structs)) {
+  for (const struct of [...Object.values(structs), EPOLL_EVENT[machine]]) {
     if ("size" in struct) expected.set(`sizeof(${struct.name})`, struct.size);
     for (const [field, offset] of Object.entries(struct.offsets)) {
       expected.set(`offsetof(${struct.name}, ${field})`, offset);
