@@ -88,6 +88,7 @@ class Daemon {
   readonly #started = Promise.withResolvers<void>();
   readonly #handedOver = Promise.withResolvers<void>();
   readonly #finished = Promise.withResolvers<void>();
+  readonly #rehearsed = Promise.withResolvers<void>();
   readonly #restored = Promise.withResolvers<void>();
   readonly #stop = Promise.withResolvers<void>();
   readonly #hurry = Promise.withResolvers<void>();
@@ -168,6 +169,7 @@ class Daemon {
     await this.#startMembership(keys, networks, members);
     if (takeOver) await this.#takeOver();
     supervisor.on("reload", () => void this.#reloader.reload());
+    supervisor.on("save", () => this.#membership.send({ kind: "save" }));
     supervisor.on("freeze", () => this.#membership.send({ kind: "freeze" }));
     supervisor.on("thaw", () => this.#membership.send({ kind: "thaw" }));
     supervisor.on("finish", () => void this.#finish());
@@ -225,14 +227,18 @@ class Daemon {
   async #takeOver(): Promise<void> {
     const { config, node, supervisor } = this.options;
     supervisor.tell({ say: "prepared" });
-    const { snapshot } = await supervisor.once("takeOver");
-    if (snapshot.identity !== identityOf(config, node)) {
+    const rehearsal = (await supervisor.once("rehearse")).snapshot;
+    if (rehearsal.identity !== identityOf(config, node)) {
       throw new VipfarmError({
         operation: "take over from the running program",
         problem: "the configuration differs from the running one in more than weights",
         remedy: "Restart vipfarm to use it.",
       });
     }
+    this.#membership.start({ kind: "rehearse", ...rehearsal, held: this.#connections.look() });
+    await this.#rehearsed.promise;
+    supervisor.tell({ say: "rehearsed" });
+    const { snapshot } = await supervisor.once("takeOver");
     this.#settings.restore(snapshot);
     const { membership, senders } = snapshot;
     this.#tellIncarnation(membership.own.incarnation);
@@ -388,8 +394,10 @@ class Daemon {
     switch (message.kind) {
       case "ready":
         return this.#started.resolve();
-      case "frozen":
+      case "saved":
         return this.options.supervisor.tell({ say: "snapshot", snapshot: this.#snapshot(message) });
+      case "rehearsed":
+        return this.#rehearsed.resolve();
       case "restored":
         return this.#restored.resolve();
       case "view":
@@ -424,7 +432,7 @@ class Daemon {
     this.#membership.send({ kind: "answer", id: order.id, code, text });
   }
 
-  #snapshot({ membership, senders }: Extract<FromMembership, { kind: "frozen" }>): Snapshot {
+  #snapshot({ membership, senders }: Extract<FromMembership, { kind: "saved" }>): Snapshot {
     const { draining, weight } = this.#settings;
     return { identity: identityOf(this.#config, this.#node.name), membership, senders, draining, weight };
   }

@@ -81,22 +81,15 @@ class MembershipThread {
       : mapInterest(plan.interestDescriptor, plan.tables.length).memory;
     this.#claims = new SharedClaims(plan.claims, copy);
     this.#publisher = new ClaimsPublisher(plan.keys.rendezvousKey, this.#claims, plan.tables, realtimeMs);
+    // First of all: these connections have waited since this node's program ended.
+    this.#retain(plan.held);
     // Compiled and cached before the first heartbeat, not in the middle of the first change.
     this.#publisher.warmUp(plan.name);
     for (const name of plan.members) this.#publisher.prepare(name);
     this.#wake = EventFd.adopt(plan.wakeDescriptor);
     if (!plan.standby) this.#open();
-    this.#membership = new Membership({
-      name: plan.name,
-      incarnation: plan.incarnation,
-      intervalMs: plan.intervalMs,
-      weights: plan.weights,
-      draining: plan.draining,
-      servicesDigest: plan.servicesDigest,
-      quorum: plan.quorum,
-      nowMs: boottimeMs(),
-    });
-    this.#retain(plan.held);
+    this.#membership = new Membership({ ...plan, nowMs: boottimeMs() });
+    this.#announceHeld(plan.held);
   }
 
   #open(): void {
@@ -117,11 +110,31 @@ class MembershipThread {
     this.#witness = undefined;
   }
 
-  /** Connections from before this program was started: announced before anything else is. */
+  /** Connections from before this program was started. */
   #retain(held: readonly HeldConnections[]): void {
     for (const { table, buckets } of held) this.#publisher.retain(table, buckets);
+  }
+
+  /** Tells the others of them before anything else. */
+  #announceHeld(held: readonly HeldConnections[]): void {
     this.#announceRetained(held.map(({ table }) => table));
     if (this.#retainedGroupCount() > 0) post({ kind: "lost", lossCount: this.#publisher.lossCount });
+  }
+
+  #save(): void {
+    post({ kind: "saved", membership: this.#membership.save(), senders: this.#replay.save() });
+  }
+
+  /** Everything that `restore` and `begin` will run, on a membership of its own: what runs for the first time is slow. */
+  rehearse({ membership: saved, held }: Extract<ToMembership, { kind: "rehearse" }>): void {
+    const membership = new Membership({ ...this.#plan, nowMs: boottimeMs() });
+    membership.restore(saved);
+    membership.takeEffects();
+    this.#publisher.publish(membership.basis(), (table) => membership.retainedByOthers(table));
+    this.#retain(held);
+    const heartbeat = membership.heartbeat(boottimeMs(), realtimeMs());
+    this.#codec.decode(this.#codec.encode(heartbeat), new ReplayWindow());
+    post({ kind: "rehearsed" });
   }
 
   /** Claims and lease as the other process of this node has them; nothing is sent or received yet. */
@@ -130,6 +143,7 @@ class MembershipThread {
     this.#membership.restore(membership);
     this.#carryOut();
     this.#retain(held);
+    this.#announceHeld(held);
     post({ kind: "restored" });
   }
 
@@ -243,9 +257,13 @@ class MembershipThread {
         return membership.setVipFramesSeen(message.count);
       case "freeze":
         this.#carryOut();
+        this.#send(); // the others count the time that follows from here
+        this.#carryOut();
         this.#frozen = true;
         this.#close();
-        return post({ kind: "frozen", membership: membership.save(), senders: this.#replay.save() });
+        return this.#save();
+      case "save":
+        return this.#save();
       case "thaw":
         this.#frozen = false;
         this.#open();
@@ -446,6 +464,8 @@ self.onmessage = ({ data }: MessageEvent<ToMembership>) => {
       if (data.plan.standby) post({ kind: "ready" });
       else thread.run();
       return;
+    case "rehearse":
+      return thread?.rehearse(data);
     case "restore":
       return thread?.restore(data);
     case "begin":

@@ -69,12 +69,16 @@ export type ToMembership =
   | { kind: "answer"; id: string; code: Answer["code"]; text: string }
   /** What the kernel holds, for each table with connections. */
   | { kind: "connections"; lossCount: number; held: HeldConnections[] }
+  /** Say where the protocol stands. */
+  | { kind: "save" }
   /** Stop the protocol and say where it stands. */
   | { kind: "freeze" }
   /** Go on after `freeze`. */
   | { kind: "thaw" }
   /** End after `freeze`: another process goes on. */
   | { kind: "end" }
+  /** Do once, ahead of time, what `restore` and the first heartbeat will take. */
+  | { kind: "rehearse"; membership: SavedMembership; held: HeldConnections[] }
   /** Claim what another process of this node claims. */
   | { kind: "restore"; membership: SavedMembership; senders: readonly SavedSender[]; held: HeldConnections[] }
   /** After `restore`: the other process has stopped. */
@@ -104,7 +108,8 @@ export type FromMembership =
     frames: LanSample[];
     finding: LanFinding | undefined;
   }
-  | { kind: "frozen"; membership: SavedMembership; senders: SavedSender[] }
+  | { kind: "rehearsed" }
+  | { kind: "saved"; membership: SavedMembership; senders: SavedSender[] }
   | { kind: "restored" }
   | { kind: "handedOver" }
   | { kind: "finished" };

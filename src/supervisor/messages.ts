@@ -9,7 +9,7 @@ import { type SavedSender } from "../membership/replay.ts";
 import { type ThreadProgress } from "./watchdog.ts";
 
 /** Raised when messages change so that an older partner would misunderstand them. */
-export const MESSAGES_FORM = 1;
+export const MESSAGES_FORM = 2;
 
 /** What the host must be like for this node: what outlives a worker. */
 export interface HostPlan {
@@ -58,6 +58,10 @@ export type ToWorker =
   | { do: "reload" }
   /** Keep this with the worker's events; it is in the log already. */
   | { do: "record"; event: FarmEventInit }
+  /** Say the snapshot, and go on. */
+  | { do: "save" }
+  /** Do once what follows from this, so that it is fast when it counts. */
+  | { do: "rehearse"; snapshot: Snapshot }
   /** Stop the protocol, go on with packets, and say the snapshot. */
   | { do: "freeze" }
   /** The other program cannot take over: go on. */
@@ -84,6 +88,7 @@ export type FromWorker =
   | { say: "progress"; threads: ThreadProgress; joined: boolean; status: string }
   | { say: "prepared" }
   | { say: "snapshot"; snapshot: Snapshot }
+  | { say: "rehearsed" }
   | { say: "tookOver" }
   | { say: "cut"; cutUs: number }
   | { say: "stopped" }

@@ -2,7 +2,8 @@
  * One worker in the place of another, so that nobody outside notices.
  *
  * Both have a packet ring, so every frame is captured twice for a moment; it must be decided once. Until the end of the
- * hand-over the new worker throws away what it captures. Then:
+ * hand-over the new worker throws away what it captures. It rehearses with the state of the old one as it is then: code
+ * that runs for the first time is slow, and no heartbeat goes out between 1 and 5. Then:
  *
  * 1. freeze: the old worker stops the protocol and says its state; its packet threads go on with claims that do not
  *    change any more, for as long as its lease holds.
@@ -63,6 +64,9 @@ export async function replaceWorker(
   succeeded: () => void,
 ): Promise<number> {
   await next.said("prepared", PREPARE_MS_MAX);
+  former.tell({ do: "save" });
+  next.tell({ do: "rehearse", snapshot: (await former.said("snapshot", STEP_MS_MAX)).snapshot });
+  await next.said("rehearsed", PREPARE_MS_MAX);
   const frozenMs = boottimeMs();
   former.tell({ do: "freeze" });
   try {
