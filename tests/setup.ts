@@ -29,6 +29,7 @@ const TOOLS: readonly Tool[] = [
   { probe: "haproxy", debianPackage: "haproxy", usedFor: "HAProxy as a peer" },
   { probe: "python3", debianPackage: "python3", usedFor: "the independent oracle" },
   { probe: "spin", debianPackage: "spin", usedFor: "the model of the hand-over" },
+  { probe: "systemd-analyze", debianPackage: "systemd", usedFor: "the unit file" },
   { probe: "gcc", debianPackage: "gcc", usedFor: "the proof of struct layouts" },
   { probe: "/usr/include/stdio.h", debianPackage: "libc6-dev", usedFor: "the proof of struct layouts" },
   {

@@ -154,6 +154,8 @@ class Supervisor {
     // What kill(2) cannot end, systemd's watchdog ends.
     if (worker.problem === undefined) {
       worker.problem = wedged;
+      // It keeps no events any more: the next one does.
+      worker.isReady = false;
       this.#report({ severity: "error", kind: "program.wedged", message: `The program hangs: ${wedged}.` });
     }
     worker.kill();
