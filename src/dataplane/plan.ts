@@ -21,6 +21,8 @@ export interface PlannedService {
   affinity: Affinity;
   /** Indices into `vips` of the packet thread's own interface. */
   vips: readonly number[];
+  /** Its flows stay with their node for this long (ms) after their last packet; undefined: it keeps no flows. */
+  flowTimeoutMs?: number;
 }
 
 /** Everything one packet thread starts from. */
