@@ -55,6 +55,8 @@ export interface StartOptions {
   /** More arguments for `vipfarm run`. */
   readonly args?: readonly string[];
   readonly env?: Record<string, string>;
+  /** What starts vipfarm; default: this program. */
+  readonly program?: readonly string[];
   /** Wait until the node takes new flows; default true. */
   readonly wait?: boolean;
 }
@@ -172,7 +174,7 @@ export class Lab implements AsyncDisposable {
   async startNode(which: number | string, options: StartOptions = {}): Promise<LabNode> {
     const node = this.node(which);
     const text = options.configText ?? this.configText(options.config);
-    await node.startDaemon(text, options.args, options.env);
+    await node.startDaemon(text, options.args, options.env, options.program);
     if (options.wait ?? true) await node.ready();
     return node;
   }

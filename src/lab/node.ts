@@ -67,6 +67,7 @@ export class LabNode {
     configText: string,
     args: readonly string[] = [],
     env?: Record<string, string>,
+    program: readonly string[] = vipfarmArgv(),
   ): Promise<void> {
     if (this.daemon?.running) {
       throw new VipfarmError({
@@ -77,7 +78,8 @@ export class LabNode {
     }
     await Deno.mkdir(this.runtimeDirectory, { recursive: true, mode: 0o700 });
     await Deno.writeTextFile(this.configPath, configText);
-    const argv = vipfarmArgv(
+    const argv = [
+      ...program,
       "run",
       "-c",
       this.configPath,
@@ -86,7 +88,7 @@ export class LabNode {
       "--runtime-dir",
       this.runtimeDirectory,
       ...args,
-    );
+    ];
     this.daemon = this.namespace.spawn(argv, { logFile: this.logPath, env });
   }
 
