@@ -8,6 +8,7 @@
 
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { routePath } from "hono/route";
+import { addDetailRoutes } from "./detail_routes.ts";
 import { addConsole } from "./console_page.ts";
 import { addDocs } from "./docs_page.ts";
 import { EventStreams, type StreamOptions } from "./event_stream.ts";
@@ -77,6 +78,7 @@ export function createAdminApp(source: FarmSource, options: AdminOptions = {}): 
 
   addConsole(app);
   addReadRoutes(app, source, streams, metrics);
+  addDetailRoutes(app, source);
   addNodeRoutes(app, source);
   addDocs(app, source.farm().version, options.tokens !== undefined);
   return app;

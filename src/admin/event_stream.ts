@@ -5,6 +5,7 @@
  */
 
 import type { Context } from "hono";
+import { type EventFilter, wants } from "./event_filter.ts";
 import type { EventBatch, EventLog, EventSubscription } from "./event_log.ts";
 import { ApiFailure } from "./failure.ts";
 import type { AdminEnv } from "./guard.ts";
@@ -17,6 +18,24 @@ const KEEP_ALIVE_MS = 15_000;
 
 /** A client waits this long before it connects again. */
 const RETRY_MS = 1_000;
+
+/** A watcher is sent the farm after this much time without an event. */
+const FARM_INTERVAL_MS = 1_000;
+
+/** Watchers whose second ends within this time share one text. */
+const SHARED_MS = 200;
+
+/** A text that is made for all who ask at about the same time, and anew after an event. */
+export function shared(make: () => string, log: EventLog): () => string {
+  let kept: { text: string; madeMs: number; lastId: number } | undefined;
+  return () => {
+    const nowMs = performance.now();
+    if (kept === undefined || kept.lastId !== log.lastId || nowMs - kept.madeMs > SHARED_MS) {
+      kept = { text: make(), madeMs: nowMs, lastId: log.lastId };
+    }
+    return kept.text;
+  };
+}
 
 /** Tunable for tests; the defaults are the constants of this file. */
 export interface StreamOptions {
@@ -43,10 +62,16 @@ export class EventStreams {
   }
 
   /**
-   * An answer that goes on until the client leaves or the server closes.
+   * An answer that goes on until the client leaves or the server closes: the events that it wants and, with `farm`,
+   * every second what that gives.
    * @throws ApiFailure 429 if too many are open.
    */
-  answer(c: Context<AdminEnv>, cursor: string | undefined): Response {
+  answer(
+    c: Context<AdminEnv>,
+    cursor: string | undefined,
+    filter: EventFilter = {},
+    farm?: () => string,
+  ): Response {
     const headers = { "content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no" };
     if (c.req.raw.method === "HEAD") return c.body(null, 200, headers);
     if (this.#open >= this.#streamsMax) {
@@ -56,10 +81,15 @@ export class EventStreams {
       });
     }
     const subscription = this.#log.subscribe(this.#log.position(cursor).after);
-    return c.body(this.#stream(subscription, c.env?.closing), 200, headers);
+    return c.body(this.#stream(subscription, filter, farm, c.env?.closing), 200, headers);
   }
 
-  #stream(subscription: EventSubscription, closing: AbortSignal | undefined): ReadableStream<Uint8Array> {
+  #stream(
+    subscription: EventSubscription,
+    filter: EventFilter,
+    farm: (() => string) | undefined,
+    closing: AbortSignal | undefined,
+  ): ReadableStream<Uint8Array> {
     const encoder = new TextEncoder();
     const end = () => {
       if (subscription.closed) return;
@@ -71,28 +101,46 @@ export class EventStreams {
     closing?.addEventListener("abort", end);
     if (closing?.aborted) end();
     let greeted = false;
+    let sentMs = performance.now();
     // No chunk is made before it is asked for: the client's pace is ours.
     return new ReadableStream({
       pull: async (controller) => {
+        let text = "";
         if (!greeted) {
           greeted = true;
-          controller.enqueue(encoder.encode(`retry: ${RETRY_MS}\n: run ${this.#log.run}\n\n`));
-          return;
+          text = `retry: ${RETRY_MS}\n: run ${this.#log.run}\n\n${
+            farm === undefined ? "" : farmEvent(farm())
+          }`;
         }
-        const batch = await subscription.next(this.#keepAliveMs);
-        if (subscription.closed) controller.close();
-        else controller.enqueue(encoder.encode(batch === undefined ? ": alive\n\n" : this.#text(batch)));
+        // Events that the reader does not want end the waiting, but not the silence.
+        while (text === "" && !subscription.closed) {
+          const waitMs = farm === undefined
+            ? Math.max(1, this.#keepAliveMs - (performance.now() - sentMs))
+            : FARM_INTERVAL_MS;
+          const batch = await subscription.next(waitMs);
+          if (batch !== undefined) text = this.#text(batch, filter);
+          if (farm !== undefined) text += farmEvent(farm());
+          else if (text === "" && performance.now() - sentMs >= this.#keepAliveMs) text = ": alive\n\n";
+        }
+        if (subscription.closed) return controller.close();
+        sentMs = performance.now();
+        controller.enqueue(encoder.encode(text));
       },
       cancel: end,
     }, { highWaterMark: 0 });
   }
 
-  #text(batch: EventBatch): string {
+  #text(batch: EventBatch, filter: EventFilter): string {
     let text = "";
     if (batch.missed > 0) text += `event: missed\ndata: {"missed":${batch.missed}}\n\n`;
     for (const event of batch.events) {
+      if (!wants(filter, event)) continue;
       text += `id: ${this.#log.cursor(event.id)}\ndata: ${JSON.stringify(event)}\n\n`;
     }
     return text;
   }
+}
+
+function farmEvent(farm: string): string {
+  return `event: farm\ndata: ${farm}\n\n`;
 }

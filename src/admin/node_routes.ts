@@ -2,8 +2,9 @@
 
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import { audited } from "./audit.ts";
 import { ApiFailure } from "./failure.ts";
-import { type AdminEnv, peerText } from "./guard.ts";
+import type { AdminEnv } from "./guard.ts";
 import { failures, json } from "./responses.ts";
 import * as schemas from "./schemas.ts";
 import type { FarmSource, MemberStatus, OrderVerb } from "./source.ts";
@@ -14,7 +15,7 @@ const answers = {
 };
 
 const VerbParams = schemas.NodeParams.extend({
-  verb: z.enum(["drain", "resume", "start", "stop", "restart"]).openapi({
+  verb: z.enum(["drain", "resume", "start", "stop", "restart", "reload"]).openapi({
     param: { name: "verb", in: "path" },
   }),
 });
@@ -22,10 +23,11 @@ const VerbParams = schemas.NodeParams.extend({
 const verbRoute = createRoute({
   method: "post",
   path: "/api/v1/nodes/{name}/{verb}",
-  summary: "Drain a node, resume it, or steer its application",
+  summary: "Drain a node, resume it, steer its application, or reload its configuration",
   description:
-    "A drained node takes no new flows and keeps its open connections. Draining the last node that " +
-    "takes new flows asks for `?force=true`.",
+    "Any node of the farm can be named, whichever is asked. A drained node takes no new flows and keeps " +
+    "its open connections. To drain, stop or restart the last node that takes new flows asks for `?force=true`. " +
+    "`reload` takes the role admin, everything else control.",
   tags: ["actions"],
   request: { params: VerbParams, query: schemas.ForceQuery },
   responses: answers,
@@ -48,33 +50,33 @@ const weightRoute = createRoute({
 export function addNodeRoutes(app: OpenAPIHono<AdminEnv>, source: FarmSource): void {
   app.openapi(verbRoute, async (c) => {
     const { name, verb } = c.req.valid("param");
-    requireNode(source, name);
-    if (verb !== "drain" && verb !== "resume") {
-      throw new ApiFailure(
-        409,
-        "no_application",
-        `${verb}: no application is configured for this farm`,
-        "This version steers traffic only: use drain and resume, and the host's own service manager.",
-      );
-    }
-    if (verb === "drain") requireOthers(source, name, c.req.valid("query").force);
-    return c.json(await order(c, source, name, verb), 200);
+    const takesAway = verb === "drain" || verb === "stop" || verb === "restart";
+    const forced = !takesAway || c.req.valid("query").force === "true";
+    return c.json(await order(c, source, name, verb, undefined, forced), 200);
   });
 
   app.openapi(weightRoute, async (c) => {
     const { name } = c.req.valid("param");
     const { weight } = c.req.valid("json");
-    requireNode(source, name);
-    if (weight === 0) requireOthers(source, name, c.req.valid("query").force);
-    return c.json(await order(c, source, name, "weight", weight), 200);
+    const forced = weight > 0 || c.req.valid("query").force === "true";
+    return c.json(await order(c, source, name, "weight", weight, forced), 200);
   });
 }
 
-function requireNode(source: FarmSource, name: string): void {
-  const members = source.farm().members;
-  if (members.some((member) => member.name === name)) return;
-  const known = members.map((member) => member.name).join(", ");
-  throw new ApiFailure(404, "unknown_node", "this farm has no node of that name", `Known: ${known}.`);
+function requireNode(members: readonly MemberStatus[], name: string): void {
+  const member = members.find((candidate) => candidate.name === name);
+  if (member === undefined) {
+    const known = members.map((candidate) => candidate.name).join(", ");
+    throw new ApiFailure(404, "unknown_node", "this farm has no node of that name", `Known: ${known}.`);
+  }
+  if (member.state === "dead") {
+    throw new ApiFailure(
+      409,
+      "node_gone",
+      `${name} is not in the farm any more: ${member.reason}`,
+      "Start vipfarm there, and ask again when `vipfarm status` shows it.",
+    );
+  }
 }
 
 /** Whether new flows go to this member in the present view. */
@@ -82,10 +84,9 @@ function serves(member: MemberStatus): boolean {
   return Object.values(member.shares).some((share) => share > 0);
 }
 
-/** Refuses to take away the last node that serves new flows, unless forced. */
-function requireOthers(source: FarmSource, name: string, force: string | undefined): void {
-  if (force === "true") return;
-  const serving = source.farm().members.filter(serves);
+/** Refuses to take away the last node that serves new flows. */
+function requireOthers(members: readonly MemberStatus[], name: string): void {
+  const serving = members.filter(serves);
   if (serving.length !== 1 || serving[0].name !== name) return;
   throw new ApiFailure(
     409,
@@ -95,24 +96,23 @@ function requireOthers(source: FarmSource, name: string, force: string | undefin
   );
 }
 
-/** Carries an order out and writes down who gave it, from where, and what became of it. */
+/** Carries an order out, unless it would leave nobody to serve and is not forced. */
 async function order(
   c: Context<AdminEnv>,
   source: FarmSource,
   node: string,
   verb: OrderVerb,
-  value?: number,
+  value: number | undefined,
+  forced: boolean,
 ): Promise<schemas.OrderAnswer> {
-  const result = await source.order(node, verb, value);
-  const who = c.get("principal");
   const asked = value === undefined ? `${verb} ${node}` : `${verb} ${node} ${value}`;
-  source.events.record({
-    severity: result.outcome === "refused" ? "warning" : "info",
-    kind: "admin.action",
-    message: `${asked}, asked by ${who.name} (${who.role}) from ${peerText(c)}: ${result.message}`,
-    node,
-    details: { verb, value, who: who.name, role: who.role, from: peerText(c), outcome: result.outcome },
+  const { outcome, message } = await audited(c, source, { asked, node, verb, value }, async () => {
+    const { members } = source.farm();
+    requireNode(members, node);
+    if (!forced) requireOthers(members, node);
+    const result = await source.order(node, verb, value);
+    if (result.outcome !== "refused") return result;
+    throw new ApiFailure(409, result.code, result.message, result.remedy);
   });
-  if (result.outcome === "refused") throw new ApiFailure(409, result.code, result.message, result.remedy);
-  return { node, verb, outcome: result.outcome, message: result.message };
+  return { node, verb, outcome, message };
 }

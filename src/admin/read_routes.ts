@@ -3,7 +3,10 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { parseAddress } from "../core/address.ts";
 import { VipfarmError } from "../core/errors.ts";
-import type { EventStreams } from "./event_stream.ts";
+import { EVENTS_KEPT_MAX } from "../core/limits.ts";
+import { type EventFilter, wants } from "./event_filter.ts";
+import type { EventLog } from "./event_log.ts";
+import { type EventStreams, shared } from "./event_stream.ts";
 import { ApiFailure } from "./failure.ts";
 import type { AdminEnv } from "./guard.ts";
 import type { Metrics } from "./metrics.ts";
@@ -86,6 +89,21 @@ const eventsRoute = createRoute({
   },
 });
 
+const watchRoute = createRoute({
+  method: "get",
+  path: "/api/v1/watch",
+  summary: "The farm as it changes",
+  description:
+    "Server-sent events: those of `/api/v1/events`, and every second, and with every event, one named `farm` with what " +
+    "`/api/v1/farm` gives.",
+  tags: ["farm"],
+  request: { query: schemas.EventsQuery.omit({ format: true, limit: true }) },
+  responses: {
+    200: { description: "A stream.", content: { "text/event-stream": { schema: z.string() } } },
+    ...failures(400, 401, 429),
+  },
+});
+
 /** Adds the routes to `app`. */
 export function addReadRoutes(
   app: OpenAPIHono<AdminEnv>,
@@ -93,6 +111,8 @@ export function addReadRoutes(
   streams: EventStreams,
   metrics: Metrics,
 ): void {
+  const farmText = shared(() => JSON.stringify(source.farm()), source.events);
+
   app.openapi(healthRoute, (c) => c.text("ok\n", 200));
 
   app.openapi(readyRoute, (c) => {
@@ -116,7 +136,7 @@ export function addReadRoutes(
       const remedy = "Give an IPv4 or IPv6 address, without port and without brackets.";
       throw new ApiFailure(400, "invalid_request", "query.client: this is not an IP address", remedy);
     }
-    const services = source.farm().services;
+    const services = source.services();
     const service = name !== undefined
       ? findService(source, name)
       : services.length === 1
@@ -134,19 +154,37 @@ export function addReadRoutes(
   });
 
   app.openapi(eventsRoute, (c) => {
-    const { format, after } = c.req.valid("query");
+    const { format, after, limit, ...filter } = c.req.valid("query");
     const cursor = c.req.header("last-event-id") ?? after;
     const accept = c.req.header("accept") ?? "";
     const wantsJson = accept.includes("application/json") && !accept.includes("text/event-stream");
-    if (format === "sse" || (format === undefined && !wantsJson)) return streams.answer(c, cursor);
-    const log = source.events;
-    const { events, missed } = log.list(log.position(cursor).after);
-    return c.json({ events: [...events], cursor: log.cursor(log.lastId), missed }, 200);
+    if (format === "sse" || (format === undefined && !wantsJson)) return streams.answer(c, cursor, filter);
+    return c.json(listed(source.events, cursor, filter, limit), 200);
+  });
+
+  app.openapi(watchRoute, (c) => {
+    const { after, ...filter } = c.req.valid("query");
+    return streams.answer(c, c.req.header("last-event-id") ?? after, filter, farmText);
   });
 }
 
-function findService(source: FarmSource, name: string): ServiceStatus {
-  const services = source.farm().services;
+/** The events that a reader wants: the first after its cursor, or without one the last. */
+function listed(
+  log: EventLog,
+  cursor: string | undefined,
+  filter: EventFilter,
+  limit = EVENTS_KEPT_MAX,
+): schemas.EventListAnswer {
+  const { events, missed } = log.list(log.position(cursor).after);
+  const wanted = events.filter((event) => wants(filter, event));
+  const more = cursor !== undefined && wanted.length > limit;
+  const shown = cursor === undefined ? wanted.slice(-limit) : wanted.slice(0, limit);
+  return { events: shown, cursor: log.cursor(more ? shown[shown.length - 1].id : log.lastId), missed, more };
+}
+
+/** @throws ApiFailure 404 if there is no such service. */
+export function findService(source: FarmSource, name: string): ServiceStatus {
+  const services = source.services();
   const service = services.find((candidate) => candidate.name === name);
   if (service !== undefined) return service;
   const known = services.map((candidate) => candidate.name).join(", ") || "none is configured";

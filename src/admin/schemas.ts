@@ -4,7 +4,7 @@
  */
 
 import { z } from "@hono/zod-openapi";
-import { NAME_LENGTH_MAX, WEIGHT_MAX } from "../core/limits.ts";
+import { EVENTS_KEPT_MAX, NAME_LENGTH_MAX, WEIGHT_MAX } from "../core/limits.ts";
 
 /** Fraction of all buckets of a service, 0 to 1. */
 const Share = z.number().min(0).max(1).openapi({ example: 0.3333 });
@@ -149,6 +149,7 @@ export const EventListSchema = z.object({
     example: "mf3k2a-17",
   }),
   missed: z.number().int().openapi({ description: "Events after `after` that are no longer kept." }),
+  more: z.boolean().openapi({ description: "Whether there is more after `cursor`, because of `limit`." }),
 }).openapi("EventList");
 
 /** What `GET /api/v1/events?format=json` gives. */
@@ -209,7 +210,28 @@ export const EventsQuery = z.object({
   after: z.string().regex(CURSOR, "a cursor looks like mf3k2a-17").optional().openapi({
     description: "Only what happened after this cursor. A Last-Event-ID header goes before it.",
   }),
+  severity: z.enum(["info", "warning", "error"]).optional().openapi({
+    description: "Only events of this severity, or a worse one.",
+  }),
+  kind: z.string().regex(/^[a-z][a-z0-9_.]{0,99}$/, "a kind looks like member.joined").optional().openapi({
+    description: "Only events of this kind, or of kinds that begin with it and a dot.",
+    example: "member",
+  }),
+  node: z.string().min(1).max(NAME_LENGTH_MAX).optional().openapi({
+    description: "Only events about this node.",
+  }),
+  limit: z.string().regex(/^[0-9]{1,4}$/, "a number from 1 to 1000").transform(Number)
+    .pipe(z.number().int().min(1).max(EVENTS_KEPT_MAX)).optional()
+    .openapi({
+      type: "integer",
+      description: "Of a list: at most so many, the oldest after `after`, or without it the newest.",
+    }),
 });
+
+export const WhoSchema = z.object({
+  name: z.string().openapi({ description: "Name of the token, or of the local user." }),
+  role: z.enum(["monitor", "control", "admin"]),
+}).openapi("Who");
 
 export const NodeParams = z.object({
   name: z.string().min(1).max(NAME_LENGTH_MAX).openapi({

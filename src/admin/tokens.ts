@@ -171,6 +171,9 @@ function limitKey(address: string): string {
 /** What answers without a token: pages without data, and what a load balancer probes. */
 const PUBLIC = new Set(["/", "/docs", "/openapi.json", "/healthz", "/readyz"]);
 
+/** What changes a daemon itself, and not only who serves. */
+const ADMIN_ONLY = /^\/api\/v1\/(log-level|nodes\/[^/]+\/reload)$/;
+
 /** Finds out who asks, and refuses what their role does not allow. */
 export function authorize(
   tokens: TokenStore | undefined,
@@ -185,7 +188,7 @@ export function authorize(
     } else if (!PUBLIC.has(c.req.path)) {
       const principal = identify(c.req.header("authorization"), peerText(c), tokens, limiter, events);
       const reads = c.req.method === "GET" || c.req.method === "HEAD";
-      const needed: Role = reads ? "monitor" : "control";
+      const needed: Role = reads ? "monitor" : ADMIN_ONLY.test(c.req.path) ? "admin" : "control";
       if (ROLES.indexOf(principal.role) < ROLES.indexOf(needed)) {
         events.record({
           severity: "warning",

@@ -14,7 +14,17 @@ import type {
   OrderVerb,
   Readiness,
 } from "../../../src/admin/source.ts";
+import type {
+  BucketsAnswer,
+  CheckAnswer,
+  FlowsAnswer,
+  FlowsQuestion,
+  LogLevel,
+} from "../../../src/admin/detail_schemas.ts";
+import { bucketMap } from "../../../src/control/bucket_map.ts";
+import { flowsPage } from "../../../src/control/flow_list.ts";
 import type { IpAddress } from "../../../src/core/address.ts";
+import { BUCKETS } from "../../../src/core/limits.ts";
 import { VipfarmError } from "../../../src/core/errors.ts";
 
 /** Three nodes, two services. Orders change the values as a farm would: shares follow weights. */
@@ -130,6 +140,64 @@ export class PlainFarm implements FarmSource {
     return this.heartbeats;
   }
 
+  services(): FarmStatus["services"] {
+    return this.farm().services;
+  }
+
+  logLevel: LogLevel = "info";
+
+  checks(): CheckAnswer[] {
+    return [{
+      name: "web",
+      kind: "http",
+      services: ["http"],
+      state: "up",
+      since: "2026-01-01T00:00:00.000Z",
+      reason: "answered 200 in 3 ms",
+      last_duration_ms: 3,
+      action: "leave",
+      failures: 0,
+      runs: 12,
+    }];
+  }
+
+  buckets(service: string | undefined): BucketsAnswer {
+    const owner = new Uint8Array(BUCKETS).map((_, bucket) => bucket % 3);
+    const members = this.status.members.map(({ name, weight }) => ({
+      name,
+      weight,
+      column: new Float64Array(0),
+    }));
+    return bucketMap("n1", service, { members, owner }, owner.map((index) => index === 0 ? 1 : 0), true);
+  }
+
+  flows(question: FlowsQuestion): FlowsAnswer {
+    const client = Uint8Array.of(198, 51, 100, 7);
+    return flowsPage(
+      (visit) => {
+        for (let clientPort = 40_000; clientPort < 40_250; clientPort++) {
+          visit({ table: 1, bucket: clientPort & 1023, virtualIp: 0, virtualPort: 80, client, clientPort });
+        }
+      },
+      question,
+      {
+        node: "n1",
+        services: ["http", "dns"],
+        virtualIps: ["192.0.2.100"],
+        flags: () => 4,
+        owners: () => ({ members: [], owner: new Uint8Array(BUCKETS).fill(255) }),
+      },
+    );
+  }
+
+  configuration() {
+    return { digest: "0123456789abcdef", config: { farm: "web" } };
+  }
+
+  history() {
+    return { interval_ms: 1000, at_ms: [], nodes: {} };
+  }
+
   ready(service?: string): Readiness {
     return service === "dns" ? { ready: false, reason: "weight 0 in dns" } : this.readiness;
   }
@@ -143,6 +211,17 @@ export class PlainFarm implements FarmSource {
         message: `${node} did not answer`,
         remedy: "Look whether it lives.",
       });
+    }
+    if (verb === "start" || verb === "stop" || verb === "restart") {
+      return Promise.resolve({
+        outcome: "refused",
+        code: "order_refused",
+        message: `${node}: no application is configured`,
+        remedy: `Look at the log of ${node}.`,
+      });
+    }
+    if (verb === "reload") {
+      return Promise.resolve({ outcome: "unchanged", message: `${node}: was so already` });
     }
     const target = this.status.members.find((entry) => entry.name === node)!;
     const weight = verb === "drain" ? 0 : verb === "resume" ? 100 : value ?? 0;

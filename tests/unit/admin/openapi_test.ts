@@ -32,13 +32,23 @@ Deno.test("the document lists every route of the contract", async () => {
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`)
   );
   assert.deepEqual(operations.sort(), [
+    "GET /api/v1/buckets",
+    "GET /api/v1/checks",
+    "GET /api/v1/config",
     "GET /api/v1/events",
     "GET /api/v1/explain",
     "GET /api/v1/farm",
+    "GET /api/v1/flows",
+    "GET /api/v1/history",
+    "GET /api/v1/log-level",
+    "GET /api/v1/services",
+    "GET /api/v1/watch",
+    "GET /api/v1/whoami",
     "GET /healthz",
     "GET /metrics",
     "GET /readyz",
     "POST /api/v1/nodes/{name}/{verb}",
+    "PUT /api/v1/log-level",
     "PUT /api/v1/nodes/{name}/weight",
   ]);
 });
@@ -70,6 +80,13 @@ Deno.test("the document is sound: references lead somewhere, path parameters are
       }
     }
   }
+});
+
+Deno.test("the document is OpenAPI 3.1, by its own JSON Schema", async () => {
+  const { Validator } = await import("@seriousme/openapi-schema-validator");
+  const result = await new Validator().validate(await readDocument() as unknown as Record<string, unknown>);
+  assert.deepEqual(result.errors ?? [], []);
+  assert.equal(result.valid, true);
 });
 
 Deno.test("with tokens, the document says so", async () => {
@@ -156,7 +173,10 @@ function requests(document: Document) {
       route: fc.constant(path),
       operation: fc.constant<Operation | undefined>(operation),
       method: fc.constant(verb),
-      path: fc.tuple(value, fc.oneof(value, fc.constantFrom("drain", "resume", "start", "stop", "restart")))
+      path: fc.tuple(
+        value,
+        fc.oneof(value, fc.constantFrom("drain", "resume", "start", "stop", "restart", "reload")),
+      )
         .map(
           ([name, action]) =>
             path.replace("{name}", () => encodePart(name)).replace("{verb}", () => encodePart(action)),
