@@ -242,10 +242,9 @@ class Daemon {
     this.#settings.restore(snapshot);
     const { membership, senders } = snapshot;
     this.#tellIncarnation(membership.own.incarnation);
-    this.#membership.start({ kind: "restore", membership, senders, held: this.#connections.look() });
-    await this.#restored.promise;
+    this.#membership.start({ kind: "restore", membership, senders });
     this.#claims.setWindow("later");
-    await this.#packetsDecided();
+    await Promise.all([this.#restored.promise, this.#packetsDecided()]);
     supervisor.tell({ say: "tookOver" });
     const { cutUs } = await supervisor.once("decideFrom");
     this.#claims.setWindow("afterCut", cutUs);
@@ -266,7 +265,11 @@ class Daemon {
     this.#claims.setWindow("upToCut", cutUs);
     for (const { thread } of this.#dataplanes) thread.wake.signal();
     supervisor.tell({ say: "cut", cutUs });
-    await within(Promise.all(this.#dataplanes.map(({ ended }) => ended.promise)), STOP_STEP_MS_MAX);
+    // Not when the threads are gone: to unmap a ring takes time, and nothing is decided meanwhile.
+    const deadlineMs = boottimeMs() + STOP_STEP_MS_MAX;
+    while (this.#dataplanes.some((dataplane) => !dataplane.isDone) && boottimeMs() < deadlineMs) {
+      await new Promise((next) => setTimeout(next, 1));
+    }
     supervisor.tell({ say: "stopped" });
     this.#membership.send({ kind: "end" });
     await within(this.#finished.promise, STOP_STEP_MS_MAX);

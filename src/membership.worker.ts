@@ -89,7 +89,7 @@ class MembershipThread {
     this.#wake = EventFd.adopt(plan.wakeDescriptor);
     if (!plan.standby) this.#open();
     this.#membership = new Membership({ ...plan, nowMs: boottimeMs() });
-    this.#announceHeld(plan.held);
+    this.#announceHeld();
   }
 
   #open(): void {
@@ -116,8 +116,8 @@ class MembershipThread {
   }
 
   /** Tells the others of them before anything else. */
-  #announceHeld(held: readonly HeldConnections[]): void {
-    this.#announceRetained(held.map(({ table }) => table));
+  #announceHeld(): void {
+    this.#announceRetained(this.#plan.tables.map((_, table) => table));
     if (this.#retainedGroupCount() > 0) post({ kind: "lost", lossCount: this.#publisher.lossCount });
   }
 
@@ -134,22 +134,24 @@ class MembershipThread {
     this.#retain(held);
     const heartbeat = membership.heartbeat(boottimeMs(), realtimeMs());
     this.#codec.decode(this.#codec.encode(heartbeat), new ReplayWindow());
+    this.#open();
+    this.#close();
     post({ kind: "rehearsed" });
   }
 
   /** Claims and lease as the other process of this node has them; nothing is sent or received yet. */
-  restore({ membership, senders, held }: Extract<ToMembership, { kind: "restore" }>): void {
+  restore({ membership, senders }: Extract<ToMembership, { kind: "restore" }>): void {
     this.#replay.restore(senders);
     this.#membership.restore(membership);
     this.#carryOut();
-    this.#retain(held);
-    this.#announceHeld(held);
     post({ kind: "restored" });
   }
 
   /** The other process has stopped: takes part from here on. */
   begin({ weights, draining }: Extract<ToMembership, { kind: "begin" }>): Promise<void> {
     this.#open();
+    // What the rehearsal found is retained; what was lost since then became so by the publication.
+    this.#announceHeld();
     this.#membership.setSettings(weights, { draining }, boottimeMs());
     return this.run();
   }

@@ -80,7 +80,7 @@ export type ToMembership =
   /** Do once, ahead of time, what `restore` and the first heartbeat will take. */
   | { kind: "rehearse"; membership: SavedMembership; held: HeldConnections[] }
   /** Claim what another process of this node claims. */
-  | { kind: "restore"; membership: SavedMembership; senders: readonly SavedSender[]; held: HeldConnections[] }
+  | { kind: "restore"; membership: SavedMembership; senders: readonly SavedSender[] }
   /** After `restore`: the other process has stopped. */
   | { kind: "begin"; weights: number[]; draining: boolean }
   /** Once a second: frames for the virtual IPs that this node has seen since its start. */

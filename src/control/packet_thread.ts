@@ -35,6 +35,11 @@ export class PacketThread {
   /** What the kernel has dropped before it was captured; undefined where it has no prefilter. */
   filtered?: () => number;
 
+  /** Whether it decides nothing any more. */
+  get isDone(): boolean {
+    return this.counters.runState === 2;
+  }
+
   /** Starts it; it is to be closed after it has ended. */
   constructor(parts: PacketThreadParts) {
     const { tun, config, node, flowKey, claims } = parts;
