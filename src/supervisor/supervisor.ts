@@ -38,6 +38,8 @@ export type WorkerStart = "start" | "take-over";
  * retransmissions after a gap of this length are seconds apart already.
  */
 export const HOLD_MS = 5_000;
+/** The same for a restart by systemd: an end, and two programs that start. */
+const RESTART_HOLD_MS = 10_000;
 /** Name of the file with the worker's process id, for people and tests. */
 const WORKER_PID_FILE = "worker.pid";
 /** Events that wait for a worker which can keep them. */
@@ -100,7 +102,7 @@ class Supervisor {
         }
         if (this.#failure !== undefined) throw this.#failure;
         if (this.#restarting) {
-          await this.#sayGoodbye(this.#worker, HOLD_MS);
+          await this.#sayGoodbye(this.#worker, RESTART_HOLD_MS);
           return EXIT.done;
         }
         if (this.#stops > 0 || !this.#everReady) {
