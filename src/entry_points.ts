@@ -4,7 +4,7 @@
  */
 
 /** Names without extension: the program, then each Worker. They lie beside this file. */
-export const ENTRY_POINTS = ["main", "membership.worker", "dataplane.worker"] as const;
+export const ENTRY_POINTS = ["main", "membership.worker", "dataplane.worker", "watch.worker"] as const;
 
 export type EntryPoint = (typeof ENTRY_POINTS)[number];
 

@@ -1,0 +1,303 @@
+/**
+ * Runs the checks of this node, and tells what they and the rules ask for. Judging is in pure functions (`damping.ts`,
+ * `rules.ts`, `demands.ts`); here are the timers, the checkers and the memory.
+ */
+import { type CheckConfig, type ChecksConfig } from "../config/checks_config.ts";
+import { type RuleFacts } from "../config/rule_expression.ts";
+import { type FarmEventInit } from "../core/events.ts";
+import { type Checker, type CheckerParts } from "./checker.ts";
+import { createChecker } from "./checkers.ts";
+import { afterRun, begin, beginAnew, type CheckMemory, type Finding } from "./damping.ts";
+import { demands } from "./demands.ts";
+import { checkEvent, ruleEvent } from "./health_events.ts";
+import { Links } from "./links.ts";
+import { ProcessTable } from "./process_table.ts";
+import { inEffectSinceMs, lookAtRule, RULE_BEGIN, type RuleMemory, takesEffectMs } from "./rules.ts";
+import { type CheckStatus, type HealthState } from "./types.ts";
+import { type Watcher } from "./watcher.ts";
+
+/** Longest reason: it stands in a line of a status. */
+const REASON_LENGTH_MAX = 300;
+
+/** What the daemon gives. */
+export interface HealthParts {
+  readonly node: string;
+  readonly watcher: Watcher;
+  /** Another process of this node has had these checks up until now: none holds services back before its first verdict. */
+  readonly assumeUp: boolean;
+  interfaceName: CheckerParts["interfaceName"];
+  members(): number;
+  /** State of the application on this node, for rules. */
+  nodeState(): string;
+  /** Milliseconds since boot. */
+  nowMs(): number;
+  /** Milliseconds since 1970, for people. */
+  wallMs(): number;
+  /** From 0 to 1: spreads the checks. */
+  chance(): number;
+  record(event: FarmEventInit): void;
+  /** What is asked for, or the state of a check, has changed. */
+  onChange(state: HealthState): void;
+}
+
+/** A check that is there, with what it is run by. */
+interface Running {
+  config: CheckConfig;
+  checker: Checker;
+  memory: CheckMemory;
+  timer?: ReturnType<typeof setTimeout>;
+  /** Ends the run under way. */
+  abort?: AbortController;
+  /** Run again as soon as the run under way has ended: the kernel has told of a change meanwhile. */
+  poked: boolean;
+  closed: boolean;
+}
+
+export class Health {
+  #config: ChecksConfig;
+  #running: Running[] = [];
+  #rules: RuleMemory[];
+  #ruleTimer: ReturnType<typeof setTimeout> | undefined;
+  #nodeSinceMs: number;
+  #told = "";
+  /** Names of the rules in effect, as last told. */
+  readonly #rulesTold = new Set<string>();
+  #closed = false;
+  readonly #links: Links;
+  readonly #processes: ProcessTable;
+
+  constructor(config: ChecksConfig, readonly parts: HealthParts) {
+    this.#config = config;
+    this.#rules = config.rules.map(() => RULE_BEGIN);
+    this.#links = new Links(parts.watcher, () => parts.nowMs());
+    this.#processes = new ProcessTable(() => parts.nowMs());
+    this.#nodeSinceMs = parts.nowMs();
+    this.#running = config.checks.map((check) => this.#create(check, !parts.assumeUp));
+  }
+
+  /** Begins the first runs. */
+  start(): void {
+    for (const running of this.#running) this.#schedule(running);
+    this.#judge();
+  }
+
+  /** Takes up checks and rules of a file that was read again. A check that keeps its name keeps its state. */
+  reconfigure(config: ChecksConfig): void {
+    const before = new Map(this.#running.map((running) => [running.config.name, running]));
+    const heldSince = new Map(this.#config.rules.map((rule, index) => [rule.when.text, this.#rules[index]]));
+    const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
+    this.#running = config.checks.map((check) => {
+      const old = before.get(check.name);
+      if (old === undefined) return this.#create(check, false);
+      if (same(old.config.target, check.target) && same(old.config.timing, check.timing)) {
+        before.delete(check.name);
+        old.config = check;
+        return old;
+      }
+      const { dueMs } = begin(check.timing, this.parts.nowMs(), this.parts.chance(), false);
+      return { ...this.#create(check, false), memory: { ...old.memory, dueMs, streak: 0 } };
+    });
+    for (const gone of before.values()) this.#end(gone);
+    this.#rules = config.rules.map(({ when }) => heldSince.get(when.text) ?? RULE_BEGIN);
+    this.#config = config;
+    for (const running of this.#running) this.#schedule(running);
+    this.#judge();
+  }
+
+  /** The application was started anew: checks that are down get their start delay and a new verdict. */
+  applicationStarted(): void {
+    for (const running of this.#running) {
+      const { memory, config: { timing } } = running;
+      running.memory = beginAnew(memory, timing, this.parts.nowMs(), this.parts.chance());
+      if (running.memory !== memory) this.#schedule(running);
+    }
+    this.#judge();
+  }
+
+  /** Members or the node's state have changed: rules may name them. */
+  factsChanged(): void {
+    if (this.#config.rules.length > 0) this.#judge();
+  }
+
+  state(): HealthState {
+    const { services, node: { sinceMs, ...node } } = this.#demands();
+    return {
+      checks: this.#running.map((running) => this.#status(running)),
+      services,
+      node: { ...node, since: this.#iso(sinceMs ?? this.#nodeSinceMs) },
+    };
+  }
+
+  /** One check; undefined if there is none of this name. */
+  check(name: string): CheckStatus | undefined {
+    const running = this.#running.find(({ config }) => config.name === name);
+    return running && this.#status(running);
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#ruleTimer);
+    for (const running of this.#running) this.#end(running);
+    this.#links.close();
+  }
+
+  #create(config: CheckConfig, holdsBack: boolean): Running {
+    const { parts } = this;
+    const running: Running = {
+      config,
+      memory: begin(config.timing, parts.nowMs(), parts.chance(), holdsBack),
+      checker: createChecker(config.target, {
+        node: parts.node,
+        check: config.name,
+        watcher: parts.watcher,
+        links: this.#links,
+        processes: this.#processes,
+        interfaceName: (name) => parts.interfaceName(name),
+        members: () => parts.members(),
+        nowMs: () => parts.nowMs(),
+        poke: () => this.#poke(config.name),
+      }),
+      poked: false,
+      closed: false,
+    };
+    return running;
+  }
+
+  #end(running: Running): void {
+    running.closed = true;
+    clearTimeout(running.timer);
+    running.abort?.abort();
+    running.checker.close?.();
+  }
+
+  #schedule(running: Running): void {
+    if (running.closed || running.abort !== undefined) return;
+    clearTimeout(running.timer);
+    const waitMs = running.poked ? 0 : Math.max(0, running.memory.dueMs - this.parts.nowMs());
+    running.timer = setTimeout(() => void this.#run(running), waitMs);
+  }
+
+  #poke(name: string): void {
+    const running = this.#running.find(({ config }) => config.name === name);
+    if (running === undefined || running.closed) return;
+    running.poked = true;
+    if (running.abort === undefined) {
+      clearTimeout(running.timer);
+      void this.#run(running);
+    }
+  }
+
+  async #run(running: Running): Promise<void> {
+    const { parts } = this;
+    const { timeoutMs } = running.config.timing;
+    const startedMs = parts.nowMs();
+    const abort = running.abort = new AbortController();
+    running.poked = false;
+    const timer = setTimeout(() => abort.abort(), timeoutMs);
+    let finding: Finding;
+    try {
+      finding = await running.checker.run({ signal: abort.signal, timeoutMs });
+    } catch (error) {
+      finding = {
+        good: false,
+        reason: abort.signal.aborted ? `no answer within ${timeoutMs} ms` : wordsOf(error),
+      };
+    }
+    clearTimeout(timer);
+    running.abort = undefined;
+    if (running.closed) return;
+    const before = running.memory;
+    const nowMs = parts.nowMs();
+    running.memory = afterRun(before, running.config.timing, {
+      startedMs,
+      nowMs,
+      finding,
+      chance: parts.chance(),
+    });
+    this.#schedule(running);
+    const { state, last } = running.memory;
+    if (state === before.state && last?.weight === before.last?.weight) return;
+    if (state !== before.state && !(before.state === "pending" && state === "up")) {
+      parts.record(checkEvent(running.config, state, finding.reason, parts.node));
+    }
+    this.#judge();
+  }
+
+  /** Looks at the rules, and tells if anything has changed. */
+  #judge(): void {
+    if (this.#closed) return;
+    const { parts } = this;
+    const { rules } = this.#config;
+    const nowMs = parts.nowMs();
+    const facts: RuleFacts = {
+      checks: Object.fromEntries(this.#running.map(({ config, memory }) => [config.name, memory.state])),
+      farm: { members: parts.members() },
+      node: { name: parts.node, state: parts.nodeState() },
+    };
+    let nextMs = Infinity;
+    for (const [index, rule] of rules.entries()) {
+      const before = this.#rules[index];
+      const after = this.#rules[index] = lookAtRule(before, rule, facts, nowMs);
+      nextMs = Math.min(nextMs, takesEffectMs(after, rule, nowMs) ?? Infinity);
+    }
+    clearTimeout(this.#ruleTimer);
+    // Timers may be early by a part of a millisecond.
+    if (nextMs < Infinity) this.#ruleTimer = setTimeout(() => this.#judge(), Math.ceil(nextMs - nowMs) + 1);
+    this.#tell(nowMs);
+  }
+
+  #tell(nowMs: number): void {
+    const inEffect = this.#config.rules.map((rule, index) =>
+      inEffectSinceMs(this.#rules[index], rule, nowMs) !== undefined
+    );
+    const wanted = this.#demands();
+    const told = JSON.stringify([this.#running.map(({ memory }) => memory.state), inEffect, wanted]);
+    if (told === this.#told) return;
+    this.#told = told;
+    for (const [index, rule] of this.#config.rules.entries()) {
+      const event = this.#rulesTold.has(rule.name) === inEffect[index]
+        ? undefined
+        : ruleEvent(rule, inEffect[index], this.parts.node);
+      if (inEffect[index]) this.#rulesTold.add(rule.name);
+      else this.#rulesTold.delete(rule.name);
+      if (event !== undefined) this.parts.record(event);
+    }
+    this.parts.onChange(this.state());
+  }
+
+  #demands() {
+    return demands(
+      this.#config,
+      this.#running.map(({ memory }) => memory),
+      this.#rules,
+      this.parts.nowMs(),
+    );
+  }
+
+  #status({ config, memory }: Running): CheckStatus {
+    return {
+      name: config.name,
+      kind: config.target.kind,
+      services: config.services,
+      state: memory.state,
+      since: this.#iso(memory.sinceMs),
+      reason: memory.last?.reason ?? "it has not run yet",
+      ...(memory.lastDurationMs !== undefined && { lastDurationMs: memory.lastDurationMs }),
+      action: config.onFailure,
+      failures: memory.failures,
+      runs: memory.runs,
+      ...(memory.last?.output !== undefined && { output: memory.last.output }),
+    };
+  }
+
+  #iso(atMs: number): string {
+    return new Date(this.parts.wallMs() - (this.parts.nowMs() - atMs)).toISOString();
+  }
+}
+
+/** An error as a reason, in one line. */
+function wordsOf(error: unknown): string {
+  if (error instanceof Deno.errors.ConnectionRefused) return "connection refused";
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replaceAll(/\s+/g, " ").slice(0, REASON_LENGTH_MAX);
+}
