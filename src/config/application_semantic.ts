@@ -6,11 +6,12 @@ import {
   WEBHOOK_TIMEOUT_MS,
 } from "./application_schema.ts";
 import { type Path, type Report } from "./problem.ts";
-import { checkDuration, keys, type ValidValues } from "./semantic_values.ts";
+import { checkDuration, items, keys, name, type ValidValues } from "./semantic_values.ts";
 
 export function checkApplication(values: ValidValues, report: Report): void {
   const at = (key: string): Path => ["application", key];
   const present = new Set(keys(values, ["application"]));
+  if (present.size === 0) checkNobodyIsAsked(values, report);
   const unit = present.has("systemd_unit");
   if (present.size > 0) {
     for (const key of ["start", "stop", "restart"]) {
@@ -43,4 +44,21 @@ export function checkApplication(values: ValidValues, report: Report): void {
     WEBHOOK_TIMEOUT_MS.min,
     WEBHOOK_TIMEOUT_MS.max,
   );
+}
+
+/** Checks and rules that ask for what nobody can do. */
+function checkNobodyIsAsked(values: ValidValues, report: Report): void {
+  const asking = [
+    ...items(values, ["checks"]).map((path) => [...path, "on_failure"]),
+    ...items(values, ["rules"]).map((path) => [...path, "do"]),
+  ];
+  for (const path of asking) {
+    const action = values.get(path);
+    if (action !== "restart" && action !== "stop") continue;
+    report({
+      path,
+      message: `${name(path)} is ${action}, and there is no application to ${action}`,
+      expected: "a section `application` with scripts or systemd_unit; without one: leave, fail or none",
+    });
+  }
 }
