@@ -19,10 +19,11 @@ export interface ChecksParts {
   onFailure(error: Error): void;
 }
 
-/** The checks, not yet running. Closing ends the thread too. */
-export function openChecks(parts: ChecksParts): Health & AsyncDisposable {
+/** The checks, not yet running; `resources` end them and their thread. */
+export function openChecks(parts: ChecksParts, resources: AsyncDisposableStack): Health {
   const { config, node } = parts;
   const watcher = new WatchThread(parts.onFailure);
+  resources.defer(() => watcher.close());
   const health = new Health(config.checks, {
     node: node.name,
     watcher,
@@ -36,10 +37,6 @@ export function openChecks(parts: ChecksParts): Health & AsyncDisposable {
     record: (event) => parts.record(event),
     onChange: (state) => parts.onChange(state),
   });
-  return Object.assign(health, {
-    async [Symbol.asyncDispose]() {
-      health.close();
-      await watcher.close();
-    },
-  });
+  resources.defer(() => health.close());
+  return health;
 }
