@@ -20,27 +20,46 @@ export interface Hold {
 /** The holds that last. */
 export class Holds {
   readonly #holds = new Map<string, Hold>();
+  /** By name: the incarnation of the last hold that ended here. Others may speak of it for a moment longer. */
+  readonly #over = new Map<string, number>();
 
   /** Takes a goodbye that asks for a hold, or one that ends it (`holdMs` 0). True: something changed. */
   take(name: string, incarnation: number, holdMs: number, nowMs: number): boolean {
     const before = this.#holds.get(name);
     // Repetitions of one goodbye do not make the hold longer.
     if (before !== undefined && incarnation <= before.incarnation) return false;
-    if (holdMs <= 0) return this.#holds.delete(name);
+    if (holdMs <= 0) {
+      this.#noteOver(name, incarnation);
+      return this.#holds.delete(name);
+    }
     if (before === undefined && this.#holds.size >= MEMBERS_MAX) return false;
     this.#holds.set(name, { name, incarnation, untilMs: nowMs + Math.min(holdMs, HOLD_MS_MAX) });
     return before === undefined;
   }
 
+  /** A member tells of a hold. True: it was not known here, for this node came too late to hear the goodbye. */
+  learn({ name, incarnation, leftMs }: HeldNode, nowMs: number): boolean {
+    if (leftMs === 0 || this.#holds.has(name) || incarnation <= (this.#over.get(name) ?? -1)) return false;
+    return this.take(name, incarnation, leftMs, nowMs);
+  }
+
   /** The node is back and has said what it retains. True: its hold was still on. */
   end(name: string): boolean {
+    const hold = this.#holds.get(name);
+    if (hold !== undefined) this.#noteOver(name, hold.incarnation);
     return this.#holds.delete(name);
+  }
+
+  #noteOver(name: string, incarnation: number): void {
+    this.#over.delete(name); // to put it at the end: a Map keeps the order of insertion
+    this.#over.set(name, incarnation);
+    if (this.#over.size > MEMBERS_MAX) this.#over.delete(this.#over.keys().next().value!);
   }
 
   /** Ends the holds whose time is over, and gives the names. */
   expire(nowMs: number): string[] {
     const over = [...this.#holds.values()].filter(({ untilMs }) => nowMs >= untilMs).map(({ name }) => name);
-    for (const name of over) this.#holds.delete(name);
+    for (const name of over) this.end(name);
     return over;
   }
 

@@ -9,6 +9,7 @@ import { MEMBERS_MAX } from "../core/limits.ts";
 import {
   type AnswerCode,
   type Heartbeat,
+  type HeldNode,
   type Order,
   REPORT_BYTES_MAX,
   RETAINED_BITMAP_BYTES,
@@ -257,6 +258,7 @@ export class Membership extends MembershipState {
     if (listsUs(member, this.own)) { // it has heard this incarnation, so this is no recording: it may give orders
       if (this.orders.hearOrders(message.orders, nowMs)) this.hurry();
       this.orders.hearAnswers(message.answers, name);
+      for (const hold of message.holds) this.#hearOfHold(hold, nowMs);
     }
   }
 
@@ -268,6 +270,14 @@ export class Membership extends MembershipState {
     }
     if (message.holdMs > 0) this.#remove(member, "crashed and restarts", "member.crashed", "warning", nowMs);
     else this.#remove(member, "said goodbye", "member.left", "info", nowMs);
+  }
+
+  /** Rule 10: a node that crashed before this one came. Once it counts here, it says itself what it retains. */
+  #hearOfHold(hold: HeldNode, nowMs: number): void {
+    if (hold.name === this.name || this.members.get(hold.name)?.confirmed) return;
+    if (this.holds.learn(hold, nowMs)) {
+      this.herald.push({ kind: "retained", member: hold.name, gone: false });
+    }
   }
 
   /** Somebody uses our name: the one with the smaller incarnation stays out. */
@@ -499,6 +509,7 @@ export class Membership extends MembershipState {
     this.silence = undefined;
     this.joining.restart(nowMs);
     this.ownSinceMs = nowMs;
+    this.incarnationSinceMs = nowMs;
     this.claimsDirty = true;
     this.viewDirty = true;
     this.hurry();

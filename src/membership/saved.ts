@@ -20,6 +20,7 @@ export interface SavedMembership {
   readonly lastOkMs: number;
   readonly lastInputMs: number;
   readonly ownSinceMs: number;
+  readonly incarnationSinceMs: number;
   readonly witnessMs?: number;
   readonly silence?: string;
   readonly silentSinceMs: number;

@@ -65,6 +65,8 @@ export abstract class MembershipState {
   protected viewDirty = true;
   protected lastInputMs: number;
   protected ownSinceMs: number;
+  /** When this node took the incarnation that it has. */
+  protected incarnationSinceMs: number;
   protected deadlineMs = 0;
   protected leaseForfeited = false;
   protected silence: string | undefined;
@@ -87,6 +89,7 @@ export abstract class MembershipState {
     this.quorum = options.quorum;
     this.lastInputMs = options.nowMs;
     this.ownSinceMs = options.nowMs;
+    this.incarnationSinceMs = options.nowMs;
     this.schedule = new SendSchedule(options.intervalMs, options.nowMs);
     this.joining = new Joining(options.intervalMs, options.nowMs);
     this.orders = new OrderDesk(options.name, (effect) => this.herald.push(effect));
@@ -106,6 +109,7 @@ export abstract class MembershipState {
       lastOkMs: this.schedule.lastOkMs,
       lastInputMs: this.lastInputMs,
       ownSinceMs: this.ownSinceMs,
+      incarnationSinceMs: this.incarnationSinceMs,
       witnessMs: this.witnessMs,
       silence: this.silence,
       silentSinceMs: this.silentSinceMs,
@@ -129,6 +133,7 @@ export abstract class MembershipState {
     this.schedule.lastOkMs = saved.lastOkMs;
     this.lastInputMs = saved.lastInputMs;
     this.ownSinceMs = saved.ownSinceMs;
+    this.incarnationSinceMs = saved.incarnationSinceMs;
     this.witnessMs = saved.witnessMs;
     this.silence = saved.silence;
     this.silentSinceMs = saved.silentSinceMs;
@@ -318,11 +323,16 @@ export abstract class MembershipState {
     return quorumProblem(this.quorum, this.votes(), nowMs);
   }
 
-  /** Rule 12: it claims to hear this node, but by a heartbeat of long ago: late beyond use, or recorded. */
+  /**
+   * Rule 12: it claims to hear this node, but by a heartbeat of long ago: late beyond use, or recorded. Whatever an earlier
+   * incarnation sent was sent before this one began.
+   */
   protected isOld(message: Heartbeat, nowMs: number): boolean {
     const listing = message.heard.find((heard) => heard.name === this.name);
-    if (listing?.incarnation !== this.own.incarnation || listing.status !== "heard") return false;
-    const sentMs = this.sentTimes.at(listing.echo);
+    if (listing?.status !== "heard" || listing.incarnation > this.own.incarnation) return false;
+    const sentMs = listing.incarnation === this.own.incarnation
+      ? this.sentTimes.at(listing.echo)
+      : this.incarnationSinceMs;
     const intervalMs = Math.max(this.intervalMs, message.intervalMs);
     return sentMs !== undefined && nowMs - sentMs > OLD_ECHO_INTERVALS * intervalMs;
   }

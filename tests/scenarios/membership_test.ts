@@ -327,6 +327,65 @@ story(
   },
 );
 
+story(
+  "restart_recording",
+  "A node that starts again hears what a dead node sent a minute ago, over and over: it waits for eight intervals.",
+  (world) => {
+    const [n1, n2] = farm(world, "n1", "n2");
+    world.crash(n2);
+    world.run(60_000);
+    world.note("", "n1 is restarted, and forgets n2");
+    world.crash(n1);
+    world.start(n1);
+    world.note("", "n1 hears the recording, again and again");
+    for (let i = 0; i < 40; i++) {
+      world.inject(n1, { ...n2.lastSent!, sequence: n2.lastSent!.sequence + i });
+      world.run(50);
+    }
+    states(world, n1);
+    shares(world);
+  },
+);
+
+story(
+  "join_during_hold",
+  "A node that joins while others hold a crashed node's connections learns of the hold before it claims anything.",
+  (world) => {
+    const [n1, n2] = farm(world, "n1", "n2");
+    world.crash(n2, 5_000);
+    world.run(50);
+    const n3 = world.addNode("n3");
+    world.start(n3);
+    for (let i = 0; i < 60; i++) {
+      world.run(10);
+      if (n3.membership!.retainedByOthers(1) === undefined) continue;
+      world.note("n3", "knows that every bucket is contested");
+      break;
+    }
+    shares(world);
+    world.run(1_000);
+    shares(world);
+    world.run(4_000);
+    for (const node of [n1, n3]) {
+      const held = node.membership!.retainedByOthers(1) !== undefined;
+      world.note(node.name, held ? "still holds" : "holds nothing any more");
+    }
+  },
+);
+
+story(
+  "stop_before_send",
+  "A node is stopped for 450 ms after it decided to send and before it does: what it sends then does not prolong its lease.",
+  (world) => {
+    const [, n2] = farm(world, "n1", "n2", "n3");
+    n2.stopBeforeSendMs = 450;
+    const tell = traffic(world);
+    world.run(2000);
+    tell();
+    shares(world);
+  },
+);
+
 const THREE = ["n1", "n2", "n3"];
 
 /** n1 alone on one side of a full cut, and the others on the other side. */

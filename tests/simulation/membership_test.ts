@@ -8,6 +8,8 @@ import assert from "node:assert/strict";
 import type { Member } from "../../src/membership/member.ts";
 import { listsUs } from "../../src/membership/judgement.ts";
 import { Membership } from "../../src/membership/membership.ts";
+import { MembershipState } from "../../src/membership/state.ts";
+import type { Heartbeat } from "../../src/wire/heartbeat.ts";
 import { storm } from "./storm.ts";
 import { Violation } from "./world.ts";
 
@@ -74,17 +76,25 @@ class Sleepwalker extends Membership {
   }
 }
 
+/** Rule 5 off where a heartbeat is composed: sends what it decided on before it was stopped. */
+class Sleepy extends Membership {
+  override heartbeat(nowMs: number, wallMs: number): Heartbeat {
+    return MembershipState.prototype.heartbeat.call(this, nowMs, wallMs);
+  }
+}
+
 for (
   const [rule, Broken] of [
     ["acquire after acknowledgement", Impatient],
     ["listed or silent", Deaf],
     ["suspect, then replace", Hasty],
     ["lease", Sleepwalker],
+    ["look at the clock again", Sleepy],
   ] as const
 ) {
   Deno.test(`without the rule "${rule}" two nodes claim one bucket, and the simulator sees it`, () => {
     assert.throws(() => {
-      for (let seed = 1; seed <= 60; seed++) {
+      for (let seed = 1; seed <= 500; seed++) {
         storm({ seed, episodes: EPISODES, make: (options) => new Broken(options) });
       }
     }, (error: unknown) => error instanceof Violation && /claim one bucket/.test(error.message));

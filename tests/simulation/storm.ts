@@ -84,7 +84,7 @@ function fault(world: World, random: Random): void {
   const other = random.pick(nodes.filter((candidate) => candidate !== node));
   const later = (intervals: number, run: () => void) =>
     world.agenda.at(world.nowMs + random.next() * intervals * intervalMs, run);
-  switch (random.integer(0, 11)) {
+  switch (random.integer(0, 12)) {
     case 0:
       world.stall(node, random.between(0.1, 12) * intervalMs);
       break;
@@ -140,6 +140,9 @@ function fault(world: World, random: Random): void {
       world.note(node.name, "its wall clock jumps");
       node.wallOffsetMs += random.between(-4000, 4000);
       break;
+    case 12:
+      node.stopBeforeSendMs = random.between(0.1, 12) * intervalMs;
+      break;
   }
 }
 
@@ -150,6 +153,7 @@ function calm(world: World): void {
   Object.assign(world.weather, { loss: 0, duplication: 0, delayMsMax: 0.3, longDelays: 0 });
   for (const node of world.nodes) {
     node.sendsFail = false;
+    node.stopBeforeSendMs = undefined;
     world.wake(node);
     world.settings(node, [1, 100], false);
     world.start(node);

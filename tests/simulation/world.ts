@@ -38,6 +38,10 @@ export class SimulatedNode {
   membership: Membership | undefined;
   stalledFromMs: number | undefined;
   stalledUntilMs = 0;
+  /** It will be stopped for so long right before the next heartbeat, which it has decided to send. */
+  stopBeforeSendMs: number | undefined;
+  /** What the state machine wants done, and was not done yet. */
+  readonly effects: Effect[] = [];
   sendsFail = false;
   /** This node's monotonic clock runs at this rate, from an own start. */
   clockRate = 1;
@@ -183,11 +187,12 @@ export class World {
     });
   }
 
-  /** Ends a stall: first the socket is read, then time passes. */
+  /** Ends a stall: what was begun is ended, then the socket is read, then time passes. */
   wake(node: SimulatedNode): void {
     if (node.stalledFromMs === undefined || node.membership === undefined) return;
     this.note(node.name, "runs again");
     node.stalledFromMs = undefined;
+    this.#carryOutAll(node, node.membership);
     for (const held of node.queue.splice(0)) this.#takeIn(node, held);
     this.#run(node);
   }
@@ -311,15 +316,28 @@ export class World {
     const { membership } = node;
     if (membership === undefined || node.stalledFromMs !== undefined) return;
     membership.tick(node.localMs(this.nowMs), this.#wallMs(node));
-    for (let effects; (effects = membership.takeEffects()).length > 0;) {
-      for (const effect of effects) this.#carryOut(node, membership, effect);
-    }
-    if (node.membership === undefined) return;
+    this.#carryOutAll(node, membership);
+    if (node.membership === undefined || node.stalledFromMs !== undefined) return;
     const generation = ++node.generation;
     const wakeMs = node.worldMs(membership.nextTickMs()) + this.random.next() * this.#wakeLateMsMax;
     this.agenda.at(wakeMs, () => {
       if (node.generation === generation) this.#run(node);
     });
+  }
+
+  #carryOutAll(node: SimulatedNode, membership: Membership): void {
+    for (;;) {
+      if (node.effects.length === 0) node.effects.push(...membership.takeEffects());
+      const [effect] = node.effects;
+      if (effect === undefined) return;
+      const stopMs = effect.kind === "send" ? node.stopBeforeSendMs : undefined;
+      if (stopMs !== undefined) {
+        node.stopBeforeSendMs = undefined;
+        return this.stall(node, stopMs);
+      }
+      node.effects.shift();
+      this.#carryOut(node, membership, effect);
+    }
   }
 
   #carryOut(node: SimulatedNode, membership: Membership, effect: Effect): void {
@@ -360,6 +378,8 @@ export class World {
   #gone(node: SimulatedNode): void {
     node.membership = undefined;
     node.stalledFromMs = undefined;
+    node.stopBeforeSendMs = undefined;
+    node.effects.length = 0;
     node.leaseDeadlineMs = 0;
     node.claimed = 0;
     node.generation++;

@@ -90,3 +90,28 @@ Deno.test("a goodbye without a hold leaves nothing contested", () => {
   assert.equal(bench.node.retainedByOthers(1), undefined);
   assert.ok(bench.kinds(effects).includes("member.left"));
 });
+
+Deno.test("who came too late for the goodbye learns of the hold from the others, once", () => {
+  const bench = new Bench(), n3 = new Peer("n3");
+  const holds = [{ name: "n2", incarnation: 600, leftMs: 3000 }];
+  bench.hear(n3, { holds, heard: [] });
+  assert.equal(bench.node.retainedByOthers(1), undefined, "it could be a recording");
+  n3.settings = { holds };
+  const effects = bench.hear(n3);
+  assert.ok(bench.kinds(effects).includes("retained"));
+  assert.deepEqual(bench.node.retainedByOthers(1), new Uint8Array(128).fill(0xff));
+  bench.pass(2900, n3);
+  assert.equal(bench.last.holds[0]?.name, "n2");
+  assert.notEqual(bench.node.retainedByOthers(1), undefined);
+  bench.pass(300, n3);
+  assert.equal(bench.node.retainedByOthers(1), undefined, "over, although the other still speaks of it");
+  assert.deepEqual(bench.last.holds, []);
+
+  const later = [{ name: "n2", incarnation: 700, leftMs: 3000 }];
+  bench.hear(n3, { holds: later });
+  assert.notEqual(bench.node.retainedByOthers(1), undefined, "another crash");
+  bench.hear(new Peer("n2"), { incarnation: 701 });
+  assert.equal(bench.node.retainedByOthers(1), undefined, "it is back");
+  bench.hear(n3, { holds: later });
+  assert.equal(bench.node.retainedByOthers(1), undefined);
+});
