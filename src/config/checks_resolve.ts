@@ -38,7 +38,7 @@ export function resolveChecks(
       const when = readRule(entry.when, names);
       if (isRuleProblem(when)) throw unread(entry.when);
       return {
-        name: entry.name ?? `rule ${index + 1}`,
+        name: entry.name ?? `#${index + 1}`,
         when,
         action: entry.do,
         afterMs: ms(entry.after),

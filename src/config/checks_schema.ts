@@ -215,7 +215,7 @@ const check = section({
 });
 
 const rule = section({
-  name: name().optional().describe("name in status and events; default: `rule` and its number"),
+  name: name().optional().describe("name in status and events; default: its number, such as #1"),
   when: expecting(
     z.string().min(1).max(2_000),
     "a condition, such as check.db.down && check.gateway.up",

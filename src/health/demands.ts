@@ -62,7 +62,7 @@ function askingRules({ rules }: ChecksConfig, memories: readonly RuleMemory[], n
       action,
       services,
       lastResort,
-      reason: `${name} applies: ${when.text}`,
+      reason: `rule ${name} applies: ${when.text}`,
       sinceMs,
       pending: false,
     }];

@@ -4,6 +4,7 @@
  */
 import { type CheckConfig, type ChecksConfig } from "../config/checks_config.ts";
 import { type RuleFacts } from "../config/rule_expression.ts";
+import { VipfarmError } from "../core/errors.ts";
 import { type FarmEventInit } from "../core/events.ts";
 import { type Checker, type CheckerParts } from "./checker.ts";
 import { createChecker } from "./checkers.ts";
@@ -298,6 +299,12 @@ export class Health {
 /** An error as a reason, in one line. */
 function wordsOf(error: unknown): string {
   if (error instanceof Deno.errors.ConnectionRefused) return "connection refused";
-  const text = error instanceof Error ? error.message : String(error);
+  if (error instanceof VipfarmError) {
+    return oneLine(`${error.problem}${error.value ? ` (${error.value})` : ""}`);
+  }
+  return oneLine(error instanceof Error ? error.message : String(error));
+}
+
+function oneLine(text: string): string {
   return text.replaceAll(/\s+/g, " ").slice(0, REASON_LENGTH_MAX);
 }

@@ -36,8 +36,8 @@ export function ruleEvent(
     severity: applies ? "warning" : "info",
     kind: applies ? "rule.applies" : "rule.ended",
     message: applies
-      ? `The rule ${name} applies on ${node} (${when.text}). ${effect(action, services)}`
-      : `The rule ${name} does not apply any more on ${node} (${when.text}).`,
+      ? `Rule ${name} applies on ${node} (${when.text}). ${effect(action, services)}`
+      : `Rule ${name} does not apply any more on ${node} (${when.text}).`,
     node,
     details: { rule: name, when: when.text, services, action },
   };
