@@ -3,7 +3,7 @@
  * downloads Deno's runtime stub (`denort`) once; where that cannot be had, `deno task single-file` makes a file of its own.
  */
 import { DENO_RUN_OPTIONS, MAIN_FILE, packProgram } from "./program.ts";
-import { ROOT, run } from "./tools.ts";
+import { ROOT } from "./tools.ts";
 
 /** What only a running Deno understands: a compiled program has no cache to ask. */
 const NOT_FOR_COMPILE = ["--no-code-cache", "--quiet"];

@@ -32,6 +32,7 @@ const TOOLS: readonly Tool[] = [
   { probe: "systemd-analyze", debianPackage: "systemd", usedFor: "the unit file" },
   { probe: "gcc", debianPackage: "gcc", usedFor: "the proof of struct layouts" },
   { probe: "/usr/include/stdio.h", debianPackage: "libc6-dev", usedFor: "the proof of struct layouts" },
+  { probe: "lintian", debianPackage: "lintian", usedFor: "the rules for Debian packages" },
   {
     probe: "/usr/include/linux/if_packet.h",
     debianPackage: "linux-libc-dev",
