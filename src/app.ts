@@ -13,6 +13,7 @@ import { type FarmConfig, forNode, type NodeConfig } from "./config/load.ts";
 import { readSecret } from "./config/secret.ts";
 import { openAdminEndpoint } from "./control/admin_endpoint.ts";
 import { Connections } from "./control/connections.ts";
+import { Drain, STOP_LINGER_MS } from "./control/drain.ts";
 import { Farm } from "./control/farm.ts";
 import { hostNetworks } from "./control/heartbeat_networks.ts";
 import { identityOf, planGoodbye, planHost } from "./control/host_plan.ts";
@@ -23,7 +24,8 @@ import { planQuorum, planServices, planVips } from "./control/plan.ts";
 import { OptionalPrefilter } from "./control/prefilter.ts";
 import { Progress } from "./control/progress.ts";
 import { Reloader } from "./control/reload.ts";
-import { Settings } from "./control/settings.ts";
+import { NodeState } from "./control/node_state.ts";
+import { type Announcement, Settings } from "./control/settings.ts";
 import { type SupervisorLink } from "./control/supervisor_link.ts";
 import { Thread } from "./control/thread.ts";
 import { EXIT, VipfarmError } from "./core/errors.ts";
@@ -52,10 +54,6 @@ export interface DaemonOptions {
   takeOver: boolean;
 }
 
-/** Requests under way at a stop may end within this time: new ones go to other nodes already. */
-const STOP_LINGER_MS = 250;
-/** How often a stopping daemon looks whether requests under way have ended. */
-const ENDED_LOOK_MS = 10;
 /** How often the kernel is asked whether retained connections have ended. */
 const CONNECTIONS_INTERVAL_MS = 200;
 /** How often the other nodes are told how many frames this one has seen: the self-test of the LAN compares seconds. */
@@ -82,7 +80,9 @@ class Daemon {
   readonly #claims: SharedClaims;
   readonly #prefilter: OptionalPrefilter;
   readonly #dataplanes: PacketThread[] = [];
+  readonly #drain: Drain;
   readonly #settings: Settings;
+  readonly #state: NodeState;
   readonly #orders: Orders;
   readonly #failed = Promise.withResolvers<number>();
   readonly #started = Promise.withResolvers<void>();
@@ -106,17 +106,22 @@ class Daemon {
   constructor(readonly options: DaemonOptions, readonly resources: AsyncDisposableStack) {
     this.#node = forNode(options.config, options.node);
     const tableCount = options.config.services.length + 1;
-    this.#claims = SharedClaims.create(tableCount, boottimeMs32());
     this.#prefilter = new OptionalPrefilter(tableCount, (event) => this.#record(event));
+    this.#claims = SharedClaims.create(tableCount, boottimeMs32(), this.#prefilter.claims);
     this.resources.defer(() => this.#prefilter.close());
-    this.#settings = new Settings(
-      options.config,
-      this.#node.name,
-      (weights, draining) => this.#membership.send({ kind: "settings", weights, draining }),
-    );
+    this.#drain = new Drain({
+      claims: this.#claims,
+      dataplanes: this.#dataplanes,
+      connections: () => this.#connections,
+      services: options.config.services.length,
+    });
+    const announce = (announcement: Announcement) =>
+      this.#membership.send({ kind: "settings", ...announcement });
+    this.#settings = new Settings(options.config, this.#node.name, announce);
+    this.#state = this.#openNodeState();
     this.#reloader = new Reloader(options.config, {
       reread: options.reread,
-      takers: [(config) => this.#settings.configure(config)],
+      takers: [(config) => this.#state.configure(config)],
       record: (event) => this.#record(event),
     });
     this.#orders = new Orders(this.#node.name, (order) => this.#membership.send({ kind: "order", order }));
@@ -124,6 +129,22 @@ class Daemon {
 
   get #config(): FarmConfig {
     return this.#reloader.config;
+  }
+
+  #openNodeState(): NodeState {
+    const { config, runtimeDir, takeOver } = this.options;
+    return new NodeState({
+      config,
+      node: this.#node,
+      runtimeDir,
+      takeOver,
+      settings: this.#settings,
+      members: () => this.#farm.members.filter(({ state }) => state !== "dead").length,
+      drained: (deadlineMs) => this.#drain.drained(deadlineMs),
+      changed: () => this.#membership.send({ kind: "report", text: this.#farm.report(), urgent: true }),
+      record: (event) => this.#record(event),
+      onFailure: (error) => this.#fail(error),
+    }, this.resources);
   }
 
   async start(): Promise<void> {
@@ -162,21 +183,31 @@ class Daemon {
       connections: this.#connections,
       log: this.#log,
       order: (node, verb, value) => this.#orders.give(node, verb, value),
+      application: () => this.#state.application,
+      health: () => this.#state.health,
       retained: () => this.#retainedGroups === 0 ? 0 : this.#connections.retained,
       now32: boottimeMs32,
       nowMs: boottimeMs,
     });
     await this.#startMembership(keys, networks, members);
     if (takeOver) await this.#takeOver();
+    this.#state.start();
     supervisor.on("reload", () => void this.#reloader.reload());
     supervisor.on("save", () => this.#membership.send({ kind: "save" }));
-    supervisor.on("freeze", () => this.#membership.send({ kind: "freeze" }));
-    supervisor.on("thaw", () => this.#membership.send({ kind: "thaw" }));
+    supervisor.on("freeze", () => {
+      this.#state.freeze();
+      this.#membership.send({ kind: "freeze" });
+    });
+    supervisor.on("thaw", () => {
+      this.#membership.send({ kind: "thaw" });
+      this.#state.thaw();
+    });
     supervisor.on("finish", () => void this.#finish());
     const everySecond = setInterval(() => {
       this.#membership.send({ kind: "vipFrames", count: this.#farm.vipFramesSeen() });
       this.#membership.send({ kind: "report", text: this.#farm.everySecond(Date.now()) });
       this.#lookAtInterfaces();
+      this.#prefilter.watch();
     }, FRAMES_INTERVAL_MS);
     this.resources.defer(() => clearInterval(everySecond));
     const admin = await openAdminEndpoint({
@@ -239,22 +270,18 @@ class Daemon {
     await this.#rehearsed.promise;
     supervisor.tell({ say: "rehearsed" });
     const { snapshot } = await supervisor.once("takeOver");
-    this.#settings.restore(snapshot);
+    this.#state.restore(snapshot);
     const { membership, senders } = snapshot;
     this.#tellIncarnation(membership.own.incarnation);
     this.#membership.start({ kind: "restore", membership, senders });
     this.#claims.setWindow("later");
-    await Promise.all([this.#restored.promise, this.#packetsDecided()]);
+    await Promise.all([this.#restored.promise, this.#drain.packetsDecided()]);
     supervisor.tell({ say: "tookOver" });
     const { cutUs } = await supervisor.once("decideFrom");
     this.#claims.setWindow("afterCut", cutUs);
     for (const { thread } of this.#dataplanes) thread.wake.signal();
     await supervisor.once("begin");
-    this.#membership.start({
-      kind: "begin",
-      weights: this.#settings.weights(),
-      draining: this.#settings.draining,
-    });
+    this.#membership.start({ kind: "begin", ...this.#settings.announcement });
     await supervisor.once("serve");
   }
 
@@ -289,7 +316,9 @@ class Daemon {
     this.#membership.send({ kind: "leave" });
     await within(this.#handedOver.promise, STOP_STEP_MS_MAX);
     const lingerMs = Math.max(this.#config.drainOnStopMs, STOP_LINGER_MS);
-    await within(Promise.race([hurry, this.#connectionsEnded(boottimeMs() + lingerMs)]), lingerMs);
+    await within(Promise.race([hurry, this.#drain.connectionsEnded(boottimeMs() + lingerMs)]), lingerMs);
+    // Connections that are open still want their packets while the application stops.
+    await this.#state.leave(hurry);
     this.#membership.send({ kind: "goodbye" });
     await within(this.#finished.promise, STOP_STEP_MS_MAX);
     this.options.supervisor.tell({ say: "goodbye" });
@@ -303,29 +332,6 @@ class Daemon {
         ? `${this.#node.name} has left the farm; ${open} open connections were cut.`
         : `${this.#node.name} has left the farm.`,
     });
-  }
-
-  async #connectionsEnded(deadlineMs: number): Promise<void> {
-    await this.#packetsDecided();
-    for (;;) {
-      this.#connections.look();
-      if (this.#connections.count === 0 || boottimeMs() >= deadlineMs) return;
-      await new Promise((next) => setTimeout(next, ENDED_LOOK_MS));
-    }
-  }
-
-  /**
-   * Waits until the packet threads have finished what they were deciding when this was called. A packet that was
-   * accepted by claims as they were may be on its way into the kernel, where a look at it would miss its connection.
-   */
-  async #packetsDecided(): Promise<void> {
-    const before = this.#dataplanes.map(({ counters }) => counters.sweeps);
-    for (const { thread } of this.#dataplanes) thread.wake.signal();
-    while (
-      !this.#claims.stopRequested && this.#dataplanes.some(({ counters }, i) => counters.sweeps === before[i])
-    ) {
-      await new Promise((next) => setTimeout(next, 1));
-    }
   }
 
   async #startDataplane({ interface: interfaceName, tun }: HostTun, flowKey: Uint8Array): Promise<void> {
@@ -369,8 +375,7 @@ class Daemon {
         name: this.#node.name,
         incarnation: this.#incarnation,
         intervalMs: heartbeat.intervalMs,
-        weights: this.#settings.weights(),
-        draining: this.#settings.draining,
+        ...this.#settings.announcement,
         servicesDigest,
         quorum: planQuorum(this.#config),
         port: heartbeat.port,
@@ -387,7 +392,7 @@ class Daemon {
         claims: this.#claims.buffer,
         held: takeOver ? [] : this.#connections.look(),
         standby: takeOver,
-        interestDescriptor: this.#prefilter.interestDescriptor,
+        kernelClaimsDescriptor: this.#prefilter.claimsDescriptor,
       },
     });
     await this.#started.promise;
@@ -405,7 +410,8 @@ class Daemon {
         return this.#restored.resolve();
       case "view":
         this.#noteMembers(message.members);
-        return this.#farm.update(message.members, message.basis);
+        this.#farm.update(message.members, message.basis);
+        return this.#state.factsChanged();
       case "event":
         return this.#record(message.event);
       case "order":
@@ -430,14 +436,14 @@ class Daemon {
   }
 
   async #obey(order: Order): Promise<void> {
-    const obeyed = order.verb === "reload" ? this.#reloader.reload() : this.#settings.obey(order);
+    const obeyed = order.verb === "reload" ? this.#reloader.reload() : this.#state.obey(order);
     const { code, text } = await obeyed;
     this.#membership.send({ kind: "answer", id: order.id, code, text });
   }
 
   #snapshot({ membership, senders }: Extract<FromMembership, { kind: "saved" }>): Snapshot {
-    const { draining, weight } = this.#settings;
-    return { identity: identityOf(this.#config, this.#node.name), membership, senders, draining, weight };
+    const identity = identityOf(this.#config, this.#node.name);
+    return { identity, membership, senders, draining: this.#state.drained, weight: this.#settings.weight };
   }
 
   /** Tells the supervisor what it needs when this process crashes, or is replaced. */
@@ -454,7 +460,7 @@ class Daemon {
   /** Tells the membership thread which buckets the kernel has connections in; again until there are none. */
   async #look(lossCount: number): Promise<void> {
     clearTimeout(this.#lookTimer);
-    await this.#packetsDecided();
+    await this.#drain.packetsDecided();
     if (this.#claims.stopRequested) return;
     clearTimeout(this.#lookTimer);
     this.#membership.send({ kind: "connections", lossCount, held: this.#connections.look() });

@@ -6,7 +6,7 @@ import { type ApplicationConfig } from "../config/application_config.ts";
 import { type FarmEventInit } from "../core/events.ts";
 import { newMachine, nextTickMs, step } from "./machine.ts";
 import { type Occasion, type Place, runScripts, runTransition } from "./scripts.ts";
-import { type NodeState } from "./states.ts";
+import { type NodeState, runs } from "./states.ts";
 import {
   type Effect,
   type Input,
@@ -33,8 +33,8 @@ export interface ApplicationParts {
   /** The node has left the farm: the next process starts anew. */
   forget(): void;
   record(event: FarmEventInit): void;
-  /** Settles when no connection is left; it may also never do so. */
-  drained(): Promise<void>;
+  /** Settles when no connection is left, or at the deadline. */
+  drained(deadlineMs: number): Promise<void>;
   /** The application was started: checks begin anew. */
   started(): void;
   /** The machine is another one. */
@@ -71,15 +71,19 @@ export class Application {
     return this.#machine;
   }
 
-  /** Starts as a node that has just come up. */
-  boot(before: { readonly drained: boolean; readonly maintenance: boolean }): void {
-    this.#machine = { ...this.#machine, ...before };
-    this.take({ kind: "boot" });
+  /** There is none to look after. */
+  get isNone(): boolean {
+    return this.#settings.application === undefined;
   }
 
-  /** Where another process of this node has got to, so that {@link adopt} can go on from there. */
+  /** Takes up what is known before {@link boot}, or where another process has got to, before {@link adopt}. */
   restore(machine: Machine): void {
     this.#machine = machine;
+  }
+
+  /** Starts as a node that has just come up. */
+  boot(): void {
+    this.take({ kind: "boot" });
   }
 
   /** Goes on. */
@@ -98,6 +102,7 @@ export class Application {
   thaw(): void {
     if (!this.#frozen) return;
     this.#frozen = false;
+    this.parts.remember(this.#machine, false);
     this.adopt();
   }
 
@@ -179,6 +184,8 @@ export class Application {
         return this.parts.started();
       case "state": {
         const { from, to, reason } = effect;
+        // A node without an application has not started one: that it is up is no news.
+        if (this.isNone && (to === "starting" || (to === "up" && !runs(from)))) return;
         this.parts.record({
           severity: SEVERITY[to] ?? "info",
           kind: `state.${to}`,
@@ -203,7 +210,8 @@ export class Application {
 
   async #awaitDrained(): Promise<void> {
     const { job } = this.#machine;
-    await this.parts.drained();
+    if (job?.kind !== "drain") return;
+    await this.parts.drained(job.untilMs);
     // A later order may have taken the place of the one that this was for.
     if (this.#machine.job === job) this.take({ kind: "drained" });
   }

@@ -1,10 +1,12 @@
 /**
- * What this node asks for: its weights, and whether it drains. Orders change it, from here or from any node; the
- * membership thread announces it.
+ * What this node asks for: its weight in every service, whether it drains, and where it keeps connections. It follows from
+ * the file, from an ordered weight, and from the state of the application and its checks.
  */
+import { type ServiceDemand } from "../application/types.ts";
 import { type FarmConfig, weightsOf } from "../config/load.ts";
 import { WEIGHT_MAX } from "../core/limits.ts";
-import { type Answer, type Order } from "../wire/heartbeat.ts";
+import { asLastResort } from "../core/weight.ts";
+import { type Answer } from "../wire/heartbeat.ts";
 
 /** What became of an order for this node. */
 export interface Obeyed {
@@ -13,16 +15,34 @@ export interface Obeyed {
   text: string;
 }
 
+/** What the application and its checks allow. */
+export interface Allowed {
+  /** The application runs. */
+  readonly running: boolean;
+  readonly draining: boolean;
+  /** By service; one that is not there is not held back. */
+  readonly services: Readonly<Record<string, ServiceDemand>>;
+}
+
+/** What the membership thread announces, by table number; 0 is presence. */
+export interface Announcement {
+  readonly weights: number[];
+  readonly draining: boolean;
+  /** Whether connections stay where this node gives a bucket up. */
+  readonly retain: boolean[];
+}
+
 export class Settings {
   #config: FarmConfig;
-  #draining = false;
   #weight: number | undefined;
+  #allowed: Allowed = { running: true, draining: false, services: {} };
+  #announced: string | undefined;
 
-  /** `announce` tells the membership thread. */
+  /** `announce` tells the membership thread; what it was told last is not told again. */
   constructor(
     config: FarmConfig,
     readonly node: string,
-    readonly announce: (weights: number[], draining: boolean) => void,
+    readonly announce: (announcement: Announcement) => void,
   ) {
     this.#config = config;
   }
@@ -30,17 +50,17 @@ export class Settings {
   /** Takes up the weights of a configuration that was read again. */
   configure(config: FarmConfig): void {
     this.#config = config;
-    this.announce(this.weights(), this.#draining);
+    this.#announceChange();
   }
 
-  /** Takes up what orders had set in another process of this node. */
-  restore({ draining, weight }: { readonly draining: boolean; readonly weight?: number }): void {
-    this.#draining = draining;
-    this.#weight = weight;
+  /** From here on changes are announced; the membership thread was started with the {@link announcement} as it is now. */
+  begin(): void {
+    this.#announced = JSON.stringify(this.announcement);
   }
 
-  get draining(): boolean {
-    return this.#draining;
+  allow(allowed: Allowed): void {
+    this.#allowed = allowed;
+    this.#announceChange();
   }
 
   /** The weight given at run time in place of the file's, if any. */
@@ -48,32 +68,44 @@ export class Settings {
     return this.#weight;
   }
 
-  /** Weights by service number as the file and orders say; draining is told beside them. */
-  weights(): number[] {
-    return weightsOf(this.#config, this.node, this.#weight);
+  /** Takes up the weight that was ordered in another process of this node. */
+  restore(weight: number | undefined): void {
+    this.#weight = weight;
   }
 
   /** Carries out an order. */
-  obey({ verb, value }: Pick<Order, "verb" | "value">): Obeyed {
-    switch (verb) {
-      case "drain":
-        if (this.#draining) return { code: "done", text: "was draining already" };
-        this.#draining = true;
-        break;
-      case "resume":
-        if (!this.#draining) return { code: "done", text: "was not draining" };
-        this.#draining = false;
-        break;
-      case "weight":
-        if (!Number.isInteger(value) || value < 0 || value > WEIGHT_MAX) {
-          return { code: "refused", text: `a weight is a whole number from 0 to ${WEIGHT_MAX}` };
-        }
-        this.#weight = value;
-        break;
-      default:
-        return { code: "refused", text: "no application is configured" };
+  setWeight(value: number): Obeyed {
+    if (!Number.isInteger(value) || value < 0 || value > WEIGHT_MAX) {
+      return { code: "refused", text: `a weight is a whole number from 0 to ${WEIGHT_MAX}` };
     }
-    this.announce(this.weights(), this.#draining);
-    return { code: "done", text: verb === "weight" ? `weight is ${value}` : `${verb} begun` };
+    this.#weight = value;
+    this.#announceChange();
+    return { code: "done", text: `weight is ${value}` };
   }
+
+  get announcement(): Announcement {
+    const { running, draining, services } = this.#allowed;
+    const demands = [undefined, ...this.#config.services.map(({ name }) => services[name])];
+    return {
+      draining,
+      weights: weightsOf(this.#config, this.node, this.#weight).map((weight, table) =>
+        table === 0 ? weight : running ? demanded(weight, demands[table]) : 0
+      ),
+      retain: demands.map((demand) => demand?.demand !== "fail"),
+    };
+  }
+
+  #announceChange(): void {
+    const { announcement } = this;
+    const text = JSON.stringify(announcement);
+    if (this.#announced === undefined || text === this.#announced) return;
+    this.#announced = text;
+    this.announce(announcement);
+  }
+}
+
+function demanded(configured: number, demand: ServiceDemand | undefined): number {
+  const weight = demand?.weight ?? configured;
+  if (demand === undefined || demand.demand === "none") return weight;
+  return demand.lastResort ? asLastResort(weight) : 0;
 }

@@ -158,6 +158,8 @@ export class Lab implements AsyncDisposable {
     return stringify({
       farm: "lab",
       secret_file: `${this.directory}/secret`,
+      // Beside each node's file, so that nothing of one lab is found by the next.
+      state_dir: "state",
       interface: "eth0",
       virtual_ips: virtualIps.map((address) => ({ address, mode: this.mode })),
       services: [
