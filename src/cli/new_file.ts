@@ -1,20 +1,34 @@
-/** Writing a file that must not take the place of another. */
+/** Writing a file that must not take the place of another, unless that was asked for. */
 import { EXIT, VipfarmError } from "../core/errors.ts";
 
+/** How to write. */
+export interface NewFileOptions {
+  /** Exactly this mode, whatever the umask. */
+  readonly mode: number;
+  /** Take the place of a file of that name, in one step. */
+  readonly replace?: boolean;
+  /** Who shall have it; default: who writes it. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
+}
+
 /**
- * Writes a new file with exactly this mode, whatever the umask, and flushes it to disk.
+ * Writes a new file and flushes it to disk.
  * @throws VipfarmError if there is such a file, its directory is missing or may not be written
  */
-export async function writeNewFile(path: string, text: string, mode: number): Promise<void> {
+export async function writeNewFile(path: string, text: string, options: NewFileOptions): Promise<void> {
   const refused = (problem: string, remedy: string, exitCode: number, cause: unknown) =>
     new VipfarmError({ operation: "write file", problem, value: path, remedy, exitCode, cause });
+  const { mode, replace, owner } = options;
+  const target = replace ? `${path}.${crypto.randomUUID()}` : path;
   try {
     // `createNew` is O_EXCL: no race with another writer, and no symbolic link is followed.
-    using file = await Deno.open(path, { write: true, createNew: true, mode });
-    await Deno.chmod(path, mode);
+    using file = await Deno.open(target, { write: true, createNew: true, mode });
+    await Deno.chmod(target, mode);
+    if (owner !== undefined) await Deno.chown(target, owner.uid, owner.gid);
     const bytes = new TextEncoder().encode(text);
     for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));
     await file.sync();
+    if (target !== path) await Deno.rename(target, path);
   } catch (cause) {
     if (cause instanceof Deno.errors.AlreadyExists) {
       throw refused(

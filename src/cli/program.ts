@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { registerLiveVerbs } from "./verbs_live.ts";
 import { registerFarmVerbs } from "./verbs_farm.ts";
 import { registerFileVerbs } from "./verbs_file.ts";
+import { registerSetupVerbs } from "./verbs_setup.ts";
 import { registerProgramVerbs } from "./verbs_program.ts";
 import { VERSION } from "../version.ts";
 import { type Output } from "./output.ts";
@@ -10,11 +11,11 @@ import { type Output } from "./output.ts";
 const EPILOGUE = `
 A first farm:
   vipfarm demo                                  a whole farm on this one machine, in network namespaces
-  vipfarm init --output /etc/vipfarm.yaml       a file to start from, the same on every node
-  vipfarm keygen --output /etc/vipfarm/secret   the farm's secret, the same on every node
-  vipfarm check -c /etc/vipfarm.yaml            is the file right?
-  vipfarm preflight -c /etc/vipfarm.yaml        is this host ready?
-  vipfarm run -c /etc/vipfarm.yaml              this node joins the farm
+  vipfarm init                                  the farm's file and secret, the same on every node
+  vipfarm preflight -c /etc/vipfarm/vipfarm.yaml    is this host ready?
+  vipfarm run -c /etc/vipfarm/vipfarm.yaml      this node joins the farm
+  vipfarm invite -c /etc/vipfarm/vipfarm.yaml   file and secret, encrypted, for the other nodes
+  vipfarm join                                  and there: takes them
 
 Exit codes: 0 done, 1 the answer is no, 2 usage, 3 the daemon could not be reached, 4 missing privilege.`;
 
@@ -33,6 +34,7 @@ export function buildProgram(output: Output): Command {
   program.commandsGroup("This host:");
   registerFarmVerbs(program, output);
   program.commandsGroup("The configuration:");
+  registerSetupVerbs(program, output);
   registerFileVerbs(program, output);
   program.commandsGroup("The running farm, from any node:");
   registerLiveVerbs(program);

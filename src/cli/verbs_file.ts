@@ -1,18 +1,14 @@
-/** Verbs about the configuration file: check, explain, init, keygen. */
+/** Verbs about the configuration file: check, explain. */
 import { type Command } from "commander";
 import { EXIT } from "../core/errors.ts";
 import {
   type ClientArgument,
   clientArgument,
-  collect,
   ownNodeName,
-  serviceArgument,
-  vipArgument,
   withConfig,
   withNode,
   withRuntimeDir,
 } from "./arguments.ts";
-import { type InitOptions } from "./init.ts";
 import { type ExplainOptions } from "./explain.ts";
 import { type Output } from "./output.ts";
 
@@ -76,58 +72,4 @@ Examples:
         Deno.exitCode = await explain(client, { ...options, runtimeDirIsGiven }, output);
       },
     );
-
-  program.command("init")
-    .description("a commented configuration to start from")
-    .option(
-      "--interface <NAME>",
-      "where clients reach the virtual IPs (default: the one with the default route)",
-    )
-    .option("--vip <ADDRESS>", "a virtual IP; may be repeated", collect(vipArgument))
-    .option(
-      "--service <NAME=PORTS[/PROTOCOL]>",
-      "a service; may be repeated (default: http=80,443)",
-      collect(serviceArgument),
-    )
-    .option("--farm <NAME>", "name of the farm", "web")
-    .option("--secret-file <FILE>", "the farm secret", "/etc/vipfarm/secret")
-    .option("-o, --output <FILE>", "write it there, if there is no such file yet (default: stdout)")
-    .addHelpText(
-      "after",
-      `
-Examples:
-  vipfarm init --interface eth0 --vip 192.0.2.100 --output /etc/vipfarm.yaml
-  vipfarm init --vip 192.0.2.100 --vip 2001:db8::100 --service http=80,443 --service dns=53/udp > farm.yaml`,
-    )
-    .action(async (options: InitOptions) => {
-      const { init } = await import("./init.ts");
-      await init(options, output);
-    });
-
-  program.command("keygen")
-    .description("a new farm secret: random bytes in base64")
-    .option(
-      "-o, --output <FILE>",
-      "write it there with mode 0600, if there is no such file yet (default: stdout)",
-    )
-    .addHelpText(
-      "after",
-      `
-Every node of the farm gets the same file; nobody else may read it.
-
-Examples:
-  vipfarm keygen --output /etc/vipfarm/secret
-  (umask 077; vipfarm keygen > secret)`,
-    )
-    .action(async (options: { output?: string }) => {
-      const [{ newSecret }, { writeNewFile }] = await Promise.all([
-        import("../config/secret.ts"),
-        import("./new_file.ts"),
-      ]);
-      if (options.output === undefined) return output.answer(newSecret());
-      await writeNewFile(options.output, newSecret(), 0o600);
-      output.note(
-        `Wrote ${options.output}. Copy it to every node, mode 0600; whoever has it can join the farm.`,
-      );
-    });
 }

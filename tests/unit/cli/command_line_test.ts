@@ -166,7 +166,7 @@ Deno.test("help is 0, on stdout, for the program and for every verb", () =>
     for (
       const verb of [
         ...["run", "check", "preflight", "explain", "status", "events", "drain", "resume", "start", "stop"],
-        ...["restart", "weight", "keygen", "init", "completions", "version", "demo"],
+        ...["restart", "weight", "keygen", "init", "invite", "join", "completions", "version", "demo"],
       ]
     ) assert.match(whole.out, new RegExp(`^  ${verb} `, "m"), verb);
     const verb = await vipfarm(directory, ["help", "run"]);
@@ -217,6 +217,114 @@ Deno.test("init writes a file that check accepts, and says what to do next on st
     const file = await vipfarm(directory, ["init", "--output", "farm.yaml"]);
     assert.equal(file.code, 1);
     assert.equal(await Deno.readTextFile(`${directory}/farm.yaml`), FARM);
+  }));
+
+Deno.test("init with a file: a secret beside it, which stays when --force replaces the file", () =>
+  withFarm(async (directory) => {
+    const first = await vipfarm(directory, ["init", "--vip", "192.0.2.100", "--output", "sub/new.yaml"]);
+    assert.equal(first.code, 1);
+    assert.match(first.err, /Make the directory first/);
+    await Deno.mkdir(`${directory}/sub`);
+    const made = await vipfarm(directory, ["init", "--vip", "192.0.2.100", "--output", "sub/new.yaml"]);
+    assert.equal(made.code, 0, made.err);
+    assert.match(
+      made.err,
+      /^Wrote sub\/new\.yaml; the secret sub\/secret is new\.\nNext:\n {2}1\. vipfarm preflight/,
+    );
+    assert.equal((await Deno.stat(`${directory}/sub/secret`)).mode! & 0o777, 0o600);
+    const secret = await Deno.readTextFile(`${directory}/sub/secret`);
+    assert.equal((await vipfarm(directory, ["check", "-c", "sub/new.yaml"])).code, 0);
+
+    const again = ["init", "--vip", "192.0.2.101", "--output", "sub/new.yaml"];
+    assert.equal((await vipfarm(directory, again)).code, 1);
+    assert.match(
+      (await vipfarm(directory, [...again, "--force"])).err,
+      /secret sub\/secret was there already/,
+    );
+    assert.match(await Deno.readTextFile(`${directory}/sub/new.yaml`), /address: 192\.0\.2\.101/);
+    assert.equal(await Deno.readTextFile(`${directory}/sub/secret`), secret);
+  }));
+
+Deno.test("invite and join carry file and secret; nothing is replaced unasked, nothing is read without the passphrase", () =>
+  withFarm(async (directory) => {
+    await Deno.writeTextFile(`${directory}/pass`, "correct horse battery\n");
+    await Deno.writeTextFile(`${directory}/other`, "incorrect horse battery\n");
+    await Deno.writeTextFile(`${directory}/short`, "horse\n");
+    const pass = ["--passphrase-file", "pass"];
+    const invited = await vipfarm(directory, ["invite", "-c", "farm.yaml", ...pass]);
+    assert.equal(invited.code, 0, invited.err);
+    assert.equal(invited.err, "");
+    await Deno.writeTextFile(`${directory}/invitation`, `Hello,\n\n${invited.out.replaceAll(/^/gm, "> ")}\n`);
+    await Deno.mkdir(`${directory}/n2`);
+    const join = ["join", "invitation", "--output", "n2/vipfarm.yaml", "--node", "n2"];
+
+    assert.equal(
+      (await vipfarm(directory, ["invite", "-c", "farm.yaml", "--passphrase-file", "short"])).code,
+      1,
+    );
+    const wrong = await vipfarm(directory, [...join, "--passphrase-file", "other"]);
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.err, /the passphrase is another one/);
+    assert.equal((await vipfarm(directory, join)).code, 2, "nobody is there to ask");
+    assert.deepEqual([...Deno.readDirSync(`${directory}/n2`)], []);
+
+    const joined = await vipfarm(directory, [...join, ...pass]);
+    assert.equal(joined.code, 0, joined.err);
+    assert.match(joined.err, /^n2\/vipfarm\.yaml and n2\/secret are those of the farm web\./);
+    assert.equal(await Deno.readTextFile(`${directory}/n2/vipfarm.yaml`), FARM);
+    const secretOf = async (path: string) => (await Deno.readTextFile(`${directory}/${path}`)).trim();
+    assert.equal(await secretOf("n2/secret"), await secretOf("secret"));
+    assert.equal((await Deno.stat(`${directory}/n2/secret`)).mode! & 0o777, 0o600);
+    assert.equal((await vipfarm(directory, [...join, ...pass])).code, 0, "the same once more");
+
+    await Deno.writeTextFile(`${directory}/n2/vipfarm.yaml`, "farm: another\n");
+    const refused = await vipfarm(directory, [...join, ...pass]);
+    assert.equal(refused.code, 1);
+    assert.match(refused.err, /there is another file of that name.*\n.*--force/);
+    assert.equal((await vipfarm(directory, [...join, ...pass, "--force"])).code, 0);
+    assert.equal(await Deno.readTextFile(`${directory}/n2/vipfarm.yaml`), FARM);
+  }));
+
+Deno.test("init on a terminal asks, says what is wrong with an answer, and asks again", () =>
+  withFarm(async (directory) => {
+    const config = new URL("deno.json", TOP).pathname;
+    const command = [
+      Deno.execPath(),
+      "run",
+      "-A",
+      "--config",
+      config,
+      MAIN,
+      "init",
+      "--interface",
+      "no-such-if0",
+    ];
+    // script(1) gives the program a terminal.
+    const child = new Deno.Command("script", {
+      args: ["--quiet", "--return", "--command", command.join(" "), "/dev/null"],
+      cwd: directory,
+      stdin: "piped",
+      stdout: "piped",
+      signal: AbortSignal.timeout(30_000),
+    }).spawn();
+    const writer = child.stdin.getWriter();
+    const answers = ["", "10.0.0.0/8", "192.0.2.100 2001:db8::100", "http=80,443 dns=53/udp", "asked.yaml"];
+    let shown = "";
+    for await (const chunk of child.stdout) {
+      // Without what moves the cursor.
+      // deno-lint-ignore no-control-regex
+      shown += new TextDecoder().decode(chunk).replaceAll(/\x1b\[\d*[A-Z]/g, "");
+      // One answer for each question.
+      if (!shown.endsWith(": ") || answers.length === 0) continue;
+      shown += "\n";
+      await writer.write(new TextEncoder().encode(`${answers.shift()}\n`));
+    }
+    assert.equal((await child.status).code, 0, shown);
+    assert.match(shown, /Expected a unicast address/);
+    const text = await Deno.readTextFile(`${directory}/asked.yaml`);
+    assert.match(text, /^farm: web$/m);
+    assert.match(text, /address: "2001:db8::100"/);
+    assert.equal((await vipfarm(directory, ["check", "-c", "asked.yaml"])).code, 0);
   }));
 
 Deno.test("explain from the file: the same owner every time, by weight, for each service", () =>
