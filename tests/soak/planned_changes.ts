@@ -40,10 +40,9 @@ async function run({ times, seed, progress }: StoryRun): Promise<Outcome> {
   const draining = new Set<string>();
   const guest = lab.node(GUEST);
   let slowestMs = 0;
-  /** Any running node is asked: the order finds its way. */
+  /** Any of the hosts is asked: the order finds its way. */
   const order = async (method: string, name: string, verb: string, body?: unknown) => {
-    const asked = pick(lab.nodes.filter(({ daemon }) => daemon?.running), chance);
-    await asked.api(method, `/api/v1/nodes/${name}/${verb}`, body);
+    await pick(hosts, chance).api(method, `/api/v1/nodes/${name}/${verb}`, body);
   };
   const changes: Record<string, () => Promise<void>> = {
     async "join or leave"() {
