@@ -1,5 +1,5 @@
 /**
- * Extended BPF: array maps that are plain memory to this process, and socket filters. bpf(2); the kernel's
+ * Extended BPF: array maps that are plain memory to this process, and programs. bpf(2); the kernel's
  * `include/uapi/linux/bpf.h`, `kernel/bpf/syscall.c`, `kernel/bpf/arraymap.c`.
  *
  * Linux 5.5 or later (BPF_F_MMAPABLE). Where unprivileged BPF is off, which is the default of most distributions,
@@ -17,6 +17,13 @@ import { setOption } from "./socket.ts";
 
 /** As much of `union bpf_attr` as is used here; the kernel takes the rest for 0. */
 const ATTRIBUTE_BYTES = 72;
+/**
+ * `enum bpf_attach_type` and `enum tcx_action_base` of Linux 6.6. Not in layout/: the C headers of older systems, which the
+ * test of the layout has to compile, do not know them.
+ */
+const BPF_TCX_INGRESS = 46;
+/** What a program on a packet's way gives back: go on to the next program, and then to the kernel. */
+export const TCX_NEXT = -1;
 /** The verifier's explanation of a refusal: its last lines say why. */
 const LOG_BYTES = 1 << 18;
 const LOG_LINES_SHOWN = 3;
@@ -111,8 +118,15 @@ export class BpfMapping {
   }
 }
 
-/** A socket filter, loaded: the kernel has proved that it ends and reads nothing that it must not. */
-export class SocketFilter {
+/** What programs are for: a filter on a socket, or a look at each packet that comes in on an interface. */
+const PROGRAM_TYPES = {
+  socketFilter: C.BPF_PROG_TYPE_SOCKET_FILTER,
+  traffic: C.BPF_PROG_TYPE_SCHED_CLS,
+} as const;
+export type ProgramType = keyof typeof PROGRAM_TYPES;
+
+/** A program, loaded: the kernel has proved that it ends and reads nothing that it must not. */
+export class BpfProgram {
   readonly #descriptor: Descriptor;
 
   private constructor(descriptor: Descriptor) {
@@ -123,11 +137,11 @@ export class SocketFilter {
    * Loads what `EbpfAssembler.assemble` made. Throws {@link SystemError}; after a refusal it is loaded once more with
    * a log (which slows every load down), and the error ends with the verifier's last lines.
    */
-  static load(name: string, program: Uint8Array<ArrayBuffer>): SocketFilter {
+  static load(type: ProgramType, name: string, program: Uint8Array<ArrayBuffer>): BpfProgram {
     const { attribute, word, address } = newAttribute();
-    // The filter uses no helper that asks for a GPL-compatible program.
+    // No helper is used that asks for a GPL-compatible program.
     const license = cString("Apache-2.0");
-    word(bpf_attr.offsets.prog_type, C.BPF_PROG_TYPE_SOCKET_FILTER);
+    word(bpf_attr.offsets.prog_type, PROGRAM_TYPES[type]);
     word(bpf_attr.offsets.insn_cnt, program.length / EBPF_INSTRUCTION_BYTES);
     address(bpf_attr.offsets.insns, program);
     address(bpf_attr.offsets.license, license);
@@ -152,7 +166,7 @@ export class SocketFilter {
         });
       }
     }
-    return new SocketFilter(new Descriptor(fd, "BPF program"));
+    return new BpfProgram(new Descriptor(fd, "BPF program"));
   }
 
   get fd(): number {
@@ -194,9 +208,46 @@ export function attachProgram(socket: number, program: number): void {
   setOption(socket, C.SOL_SOCKET, C.SO_ATTACH_BPF, value, "attach BPF program", `descriptor ${program}`);
 }
 
-function bpf(command: number, attribute: Uint8Array<ArrayBuffer>, operation: string, value: string): number {
+/** A program on the way of each packet that comes in on an interface, for as long as this is open. */
+export class BpfLink {
+  readonly #descriptor: Descriptor;
+
+  private constructor(descriptor: Descriptor) {
+    this.#descriptor = descriptor;
+  }
+
+  /**
+   * Puts a `traffic` program behind those that are there already (tcx ingress; Linux 6.6 or later, CAP_NET_ADMIN). It is not
+   * pinned: the kernel takes it off when this process ends, however it ends. Throws {@link SystemError}.
+   */
+  static onIngress(program: BpfProgram, interfaceIndex: number): BpfLink {
+    const { attribute, word } = newAttribute();
+    word(bpf_attr.offsets["link_create.prog_fd"], program.fd);
+    word(bpf_attr.offsets["link_create.target_ifindex"], interfaceIndex);
+    word(bpf_attr.offsets["link_create.attach_type"], BPF_TCX_INGRESS);
+    const remedy = "use Linux 6.6 or later, with CAP_NET_ADMIN";
+    const fd = bpf(C.BPF_LINK_CREATE, attribute, "attach BPF program", `interface ${interfaceIndex}`, remedy);
+    return new BpfLink(new Descriptor(fd, "BPF link"));
+  }
+
+  close(): void {
+    this.#descriptor.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+function bpf(
+  command: number,
+  attribute: Uint8Array<ArrayBuffer>,
+  operation: string,
+  value: string,
+  remedy = REMEDY,
+): number {
   const result = libc.syscallBpf(SYS_BPF, command, attribute, ATTRIBUTE_BYTES);
-  if (result < 0) throw new SystemError({ operation, errno: errno(), value, remedy: REMEDY });
+  if (result < 0) throw new SystemError({ operation, errno: errno(), value, remedy });
   return result;
 }
 

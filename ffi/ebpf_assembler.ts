@@ -92,6 +92,11 @@ export class EbpfAssembler {
     return this.#add({ code: C.BPF_LDX | SIZES[bytes] | C.BPF_MEM, destination, source, offset });
   }
 
+  /** The lower 1, 2, 4 or 8 bytes of `source` go to `destination` + `offset`. */
+  store(bytes: 1 | 2 | 4 | 8, destination: Register, offset: number, source: Register): this {
+    return this.#add({ code: C.BPF_STX | SIZES[bytes] | C.BPF_MEM, destination, source, offset });
+  }
+
   /** Adds `source` to the 8 bytes at `destination` + `offset`, in one step for all processors. */
   addAtomically(destination: Register, offset: number, source: Register): this {
     return this.#add({
@@ -109,6 +114,16 @@ export class EbpfAssembler {
       code: C.BPF_JMP32 | CONDITIONS[condition] | C.BPF_K,
       destination: register,
       immediate: constant,
+      target: label,
+    });
+  }
+
+  /** Goes to `label` when `register` compares so with `other`, in 64 bits. */
+  jumpIfRegister(condition: Condition, register: Register, other: Register, label: string): this {
+    return this.#add({
+      code: C.BPF_JMP | CONDITIONS[condition] | C.BPF_X,
+      destination: register,
+      source: other,
       target: label,
     });
   }
@@ -131,6 +146,11 @@ export class EbpfAssembler {
   /** `destination` = the VLAN tag that was taken out of the frame, 0 where it had none. `context` is r1 of the start. */
   loadVlanTag(destination: Register, context: Register): this {
     return this.load(4, destination, context, __sk_buff.offsets.vlan_tci);
+  }
+
+  /** `destination` = what else the kernel knows of the packet. `context` is r1 of the start. */
+  loadContext(field: "len" | "vlan_present", destination: Register, context: Register): this {
+    return this.load(4, destination, context, __sk_buff.offsets[field]);
   }
 
   /**
@@ -156,6 +176,17 @@ export class EbpfAssembler {
   /** r0 = the number of the processor that this runs on; uses r1 to r5. */
   callProcessorNumber(): this {
     return this.#call(C.BPF_FUNC_get_smp_processor_id);
+  }
+
+  /** r0 = nanoseconds since boot, suspensions included (CLOCK_BOOTTIME); uses r1 to r5. */
+  callBootTime(): this {
+    return this.#call(C.BPF_FUNC_ktime_get_boot_ns);
+  }
+
+  /** Makes the packet one of `type` (PACKET_HOST and others, linux/if_packet.h) for the rest of its way; uses r0 to r5. */
+  changePacketType(context: Register, type: number): this {
+    return this.compute("move", 1, context).computeConstant("move", 2, type)
+      .#call(C.BPF_FUNC_skb_change_type);
   }
 
   /** Ends the program; its result is r0. */

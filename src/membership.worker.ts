@@ -11,7 +11,7 @@ import { setRealtimePriority, setTimerSlackNs } from "../ffi/scheduling.ts";
 import { UdpSocket } from "../ffi/udp_socket.ts";
 import { addressFromBytes, parseAddress } from "./core/address.ts";
 import { ClaimsPublisher } from "./dataplane/claims_publisher.ts";
-import { mapInterest } from "./dataplane/prefilter.ts";
+import { mapKernelClaims } from "./dataplane/prefilter.ts";
 import { SharedClaims } from "./dataplane/shared.ts";
 import { LanTest } from "./membership/lan.ts";
 import { Membership } from "./membership/membership.ts";
@@ -75,11 +75,11 @@ class MembershipThread {
       heartbeatKey: plan.keys.heartbeatKey,
       headerHash: new SipHasher(plan.keys.headerKey),
     });
-    // Mapped for as long as the process lives: nothing is to be gained from unmapping it earlier.
-    const copy = plan.interestDescriptor === undefined
+    const kernel = plan.kernelClaimsDescriptor === undefined
       ? undefined
-      : mapInterest(plan.interestDescriptor, plan.tables.length).memory;
-    this.#claims = new SharedClaims(plan.claims, copy);
+      : mapKernelClaims(plan.kernelClaimsDescriptor, plan.tables.length);
+    this.#claims = new SharedClaims(plan.claims, kernel);
+    if (plan.standby) kernel?.hold();
     this.#publisher = new ClaimsPublisher(plan.keys.rendezvousKey, this.#claims, plan.tables, realtimeMs);
     // First of all: these connections have waited since this node's program ended.
     this.#retain(plan.held);
@@ -110,6 +110,11 @@ class MembershipThread {
     this.#witness = undefined;
   }
 
+  /** A hold is for what a crashed node's kernel keeps: of UDP flows nothing is left. */
+  #contested(membership: Membership, table: number): Uint8Array | undefined {
+    return membership.retainedByOthers(table, this.#plan.tables[table].flows !== true);
+  }
+
   /** Connections from before this program was started. */
   #retain(held: readonly HeldConnections[]): void {
     for (const { table, buckets } of held) this.#publisher.retain(table, buckets);
@@ -130,7 +135,7 @@ class MembershipThread {
     const membership = new Membership({ ...this.#plan, nowMs: boottimeMs() });
     membership.restore(saved);
     membership.takeEffects();
-    this.#publisher.publish(membership.basis(), (table) => membership.retainedByOthers(table));
+    this.#publisher.publish(membership.basis(), (table) => this.#contested(membership, table));
     this.#retain(held);
     const heartbeat = membership.heartbeat(boottimeMs(), realtimeMs());
     this.#codec.decode(this.#codec.encode(heartbeat), new ReplayWindow());
@@ -149,6 +154,7 @@ class MembershipThread {
 
   /** The other process has stopped: takes part from here on. */
   begin({ weights, draining }: Extract<ToMembership, { kind: "begin" }>): Promise<void> {
+    this.#claims.kernel?.release(true);
     this.#open();
     // What the rehearsal found is retained; what was lost since then became so by the publication.
     this.#announceHeld();
@@ -258,6 +264,8 @@ class MembershipThread {
       case "vipFrames":
         return membership.setVipFramesSeen(message.count);
       case "freeze":
+        // From here on every frame is in a ring, where one moment divides them between two processes.
+        this.#claims.kernel?.hold();
         this.#carryOut();
         this.#send(); // the others count the time that follows from here
         this.#carryOut();
@@ -268,6 +276,7 @@ class MembershipThread {
         return this.#save();
       case "thaw":
         this.#frozen = false;
+        this.#claims.kernel?.release(false);
         this.#open();
         this.#inbox.push(...this.#kept.splice(0));
         return;
@@ -294,21 +303,21 @@ class MembershipThread {
       case "claims": {
         const lost = this.#publisher.publish(
           membership.basis(),
-          (table) => membership.retainedByOthers(table),
+          (table) => this.#contested(membership, table),
         );
         this.#announceRetained(lost);
         if (lost.length > 0) post({ kind: "lost", lossCount: this.#publisher.lossCount });
         return;
       }
       case "lease":
-        if (effect.deadlineMs === 0) this.#claims.silence(boottimeMs() | 0);
-        else this.#claims.renewLease(effect.deadlineMs | 0);
-        return;
+        if (effect.deadlineMs !== 0) return this.#claims.renewLease(effect.deadlineMs | 0);
+        this.#claims.silence(boottimeMs() | 0);
+        return this.#announceRetained(this.#publisher.releaseFlows());
       case "send":
         return this.#send();
       case "retained":
         return this.#publisher.publishContested(
-          (table) => membership.retainedByOthers(table),
+          (table) => this.#contested(membership, table),
           effect.gone,
         );
       case "event":

@@ -55,8 +55,8 @@ export interface MembershipPlan {
   held: HeldConnections[];
   /** Prepare only: another process of this node takes part. `restore` and `begin` follow. */
   standby: boolean;
-  /** Descriptor of the prefilter's copy of the claims; undefined where the kernel has no prefilter. */
-  interestDescriptor?: number;
+  /** Descriptor of the kernel's copy of the claims; undefined where the kernel has no prefilter. */
+  kernelClaimsDescriptor?: number;
 }
 
 export type ToMembership =

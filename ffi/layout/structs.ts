@@ -161,11 +161,15 @@ export const bpf_attr = {
     "test.data_in": 16,
     "test.repeat": 32,
     "test.duration": 36,
+    // BPF_LINK_CREATE
+    "link_create.prog_fd": 0,
+    "link_create.target_ifindex": 4,
+    "link_create.attach_type": 8,
   },
 } as const;
 export const __sk_buff = {
   name: "struct __sk_buff",
-  offsets: { vlan_tci: 24 },
+  offsets: { len: 0, vlan_present: 20, vlan_tci: 24 },
 } as const;
 
 // net/if.h

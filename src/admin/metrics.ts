@@ -149,6 +149,17 @@ export class Metrics {
       },
     );
     this.#total(
+      "vipfarm_packets_fast_total",
+      "Packets that the kernel took for this node before they were captured; absent where it does not. " +
+        "With those captured and filtered they are the same on every node.",
+      ["interface"],
+      (counter) => {
+        for (const { interface: name, fastPath } of source.counters()) {
+          if (fastPath !== undefined) counter.inc({ interface: name }, fastPath);
+        }
+      },
+    );
+    this.#total(
       "vipfarm_packets_total",
       "Captured frames by what became of them.",
       ["interface", "verdict"],

@@ -28,6 +28,7 @@ import { type IpAddress } from "../core/address.ts";
 import { type FarmKeys } from "../core/keys.ts";
 import { BUCKETS } from "../core/limits.ts";
 import { type HealthState } from "../health/types.ts";
+import { type LoadedPrefilter } from "../dataplane/prefilter.ts";
 import { type SharedClaims, type SharedCounters } from "../dataplane/shared.ts";
 import { type Verdict, VERDICTS } from "../dataplane/verdicts.ts";
 import { type ClaimsBasis, type MemberView } from "../membership/types.ts";
@@ -68,7 +69,7 @@ export interface FarmParts {
   keys: FarmKeys;
   events: EventLog;
   claims: SharedClaims;
-  dataplanes: ReadonlyArray<{ interface: string; counters: SharedCounters; filtered?: () => number }>;
+  dataplanes: ReadonlyArray<{ interface: string; counters: SharedCounters; prefilter?: LoadedPrefilter }>;
   connections: Connections;
   log: LogSwitch;
   order(node: string, verb: OrderVerb, value?: number): Promise<OrderResult>;
@@ -139,8 +140,8 @@ export class Farm implements FarmSource {
    */
   vipFramesSeen(): number {
     let seen = 0;
-    for (const { captured, filtered, ringDrops, verdicts } of this.counters()) {
-      seen += captured + (filtered ?? 0) + ringDrops;
+    for (const { captured, filtered, fastPath, ringDrops, verdicts } of this.counters()) {
+      seen += captured + (filtered ?? 0) + (fastPath ?? 0) + ringDrops;
       for (const verdict of NOT_FOR_THE_FARM) seen -= verdicts[verdict];
     }
     return Math.max(0, seen);
@@ -272,16 +273,18 @@ export class Farm implements FarmSource {
   }
 
   counters(): readonly DatapathCounters[] {
-    return this.parts.dataplanes.map(({ interface: name, counters, filtered }) => {
+    return this.parts.dataplanes.map(({ interface: name, counters, prefilter }) => {
       const all = counters.read();
+      const kernel = prefilter?.counts();
       return {
         interface: name,
         captured: all.captured,
-        filtered: filtered?.(),
+        filtered: kernel?.dropped,
+        fastPath: prefilter?.isFast ? kernel?.fast : undefined,
         verdicts: Object.fromEntries(VERDICTS.map((verdict) => [verdict, all[verdict]])),
         ringDrops: all.ring_drops,
         tunWriteErrors: all.inject_failed,
-        newFlows: all.new_flows,
+        newFlows: all.new_flows + (kernel?.newFlows ?? 0),
       };
     });
   }

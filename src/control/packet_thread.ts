@@ -2,6 +2,9 @@
 import { interfaceByName } from "../../ffi/interface.ts";
 import { type TunDevice } from "../../ffi/tun.ts";
 import { type FarmConfig, type NodeConfig } from "../config/load.ts";
+import { type LoadedPrefilter } from "../dataplane/prefilter.ts";
+import { FlowTable } from "../dataplane/flow_table.ts";
+import { flowTimeoutsMs } from "../dataplane/plan.ts";
 import { SharedClaims, SharedCounters } from "../dataplane/shared.ts";
 import { entryPoint } from "../entry_points.ts";
 import { type FromDataplane, type ToDataplane } from "../thread_messages.ts";
@@ -31,9 +34,11 @@ export class PacketThread {
   /** Frames are captured. */
   readonly ready: PromiseWithResolvers<void> = Promise.withResolvers<void>();
   readonly ended: PromiseWithResolvers<void> = Promise.withResolvers<void>();
+  /** UDP flows that it remembers, if a service asks for it. */
+  readonly flows: FlowTable | undefined;
   readonly #interfaceIndex: number;
-  /** What the kernel has dropped before it was captured; undefined where it has no prefilter. */
-  filtered?: () => number;
+  /** The kernel's part of the decisions; undefined where it has none. */
+  prefilter?: LoadedPrefilter;
 
   /** Whether it decides nothing any more. */
   get isDone(): boolean {
@@ -55,8 +60,12 @@ export class PacketThread {
     const vips = planVips(node, this.interface);
     const services = planServices(config.services, vips);
     const { uncovered } = config;
-    const prefilter = parts.prefilter.load({ vips, services, uncovered, flowKey });
-    this.filtered = prefilter?.dropped;
+    const timeoutsMs = flowTimeoutsMs(services);
+    if (timeoutsMs.some((timeoutMs) => timeoutMs > 0)) this.flows = FlowTable.create(timeoutsMs);
+    this.prefilter = parts.prefilter.load({ vips, services, uncovered, flowKey }, {
+      name: this.interface,
+      index,
+    });
     this.thread.start({
       kind: "start",
       plan: {
@@ -70,7 +79,8 @@ export class PacketThread {
         services,
         uncovered,
         flowKey,
-        prefilterDescriptor: prefilter?.descriptor,
+        prefilterDescriptor: this.prefilter?.descriptor,
+        flows: this.flows?.buffer,
         claims: claims.buffer,
         counters: this.counters.buffer,
       },
@@ -90,7 +100,7 @@ export class PacketThread {
   #hear(message: FromDataplane, prefilter: OptionalPrefilter): void {
     if (message.kind === "ended") return this.ended.resolve();
     if (message.prefilterRefused !== undefined) {
-      this.filtered = undefined;
+      this.prefilter = undefined;
       prefilter.refused(message.prefilterRefused);
     }
     this.ready.resolve();

@@ -1,61 +1,124 @@
-/** Whether this daemon has the kernel's prefilter, and the one sentence that says why not. */
+/** Whether this daemon has the kernel's prefilter and fast path, and the one sentence each that says why not. */
 import { VipfarmError } from "../core/errors.ts";
 import { type FarmEventInit } from "../core/events.ts";
+import { type KernelClaims } from "../dataplane/kernel_claims.ts";
 import { type LoadedPrefilter, Prefilter } from "../dataplane/prefilter.ts";
-import { type PrefilterPlan } from "../dataplane/prefilter_program.ts";
+import { type PrefilterPlan } from "../dataplane/prefilter_state.ts";
+import { interfaceSysctl, readSysctl } from "../host/sysctl_file.ts";
 
 /** Set to `off`, the capture filter stays in place, for measuring. */
 export const PREFILTER_VARIABLE = "VIPFARM_PREFILTER";
+/** Set to `off`, every packet of this node goes by the packet thread, for measuring. */
+export const FAST_PATH_VARIABLE = "VIPFARM_FASTPATH";
 
-/** The prefilter as far as the kernel permits it: without it every call answers `undefined`. */
+/** rp_filter: packets must come in where the answer to them would go out (ip-sysctl.rst). */
+const STRICT = 1;
+
+/** Seconds in a row in which most packets that were left to the fast path did not arrive: it is not a matter of timing. */
+const LOSSY_SECONDS_MAX = 3;
+
+/** What each is told as, if it is off. */
+const OFF = {
+  prefilter: "Packets of other nodes are dropped by the daemon, not by the kernel",
+  fastpath: "Packets for this node go through the daemon, not straight into the kernel",
+} as const;
+
+/** The kernel's part as far as the kernel permits it: without it every call answers `undefined`. */
 export class OptionalPrefilter {
   #prefilter: Prefilter | undefined;
-  #told = false;
+  readonly #told = new Set<keyof typeof OFF>();
+  readonly #fast: Array<{ loaded: LoadedPrefilter; left: number; taken: number; lossy: number }> = [];
 
-  /** `tableCount` as in `SharedClaims.create`; `record` is told, once, if there is none. */
+  /** `tableCount` as in `SharedClaims.create`; `record` is told, once, what there is not. */
   constructor(tableCount: number, readonly record: (event: FarmEventInit) => void) {
-    if (Deno.env.get(PREFILTER_VARIABLE) === "off") this.#tell(`${PREFILTER_VARIABLE}=off`);
-    else this.#prefilter = this.#attempt(() => Prefilter.open(tableCount));
+    if (Deno.env.get(PREFILTER_VARIABLE) === "off") this.#tell("prefilter", `${PREFILTER_VARIABLE}=off`);
+    else this.#prefilter = this.#attempt("prefilter", () => Prefilter.open(tableCount));
+  }
+
+  /** What the control thread ends the kernel's lease with. */
+  get claims(): KernelClaims | undefined {
+    return this.#prefilter?.claims;
   }
 
   /** Where the membership thread copies the claims to. */
-  get interestDescriptor(): number | undefined {
-    return this.#prefilter?.interestDescriptor;
+  get claimsDescriptor(): number | undefined {
+    return this.#prefilter?.claimsDescriptor;
   }
 
-  /** The program of one interface. */
-  load(plan: PrefilterPlan): LoadedPrefilter | undefined {
-    return this.#attempt(() => this.#prefilter?.load(plan));
+  /** The programs of one interface: with the fast path, or without it. */
+  load(plan: PrefilterPlan, on: { name: string; index: number }): LoadedPrefilter | undefined {
+    const prefilter = this.#prefilter;
+    if (prefilter === undefined) return undefined;
+    const fast = this.#families(on.name);
+    const loaded = fast.size === 0
+      ? undefined
+      : this.#attempt("fastpath", () => prefilter.load({ ...plan, fast }, on.index));
+    if (loaded !== undefined) this.#fast.push({ loaded, left: 0, taken: 0, lossy: 0 });
+    return loaded ?? this.#attempt("prefilter", () => prefilter.load(plan, on.index));
   }
 
   /** The kernel has taken the program, but the socket did not. */
   refused(why: string): void {
-    this.#tell(why);
+    this.#tell("prefilter", why);
+  }
+
+  /**
+   * Ends the fast path if packets are left to it and do not arrive: somebody took its program off the interface, or put
+   * one before it that takes packets away. To be called once a second.
+   */
+  watch(): void {
+    for (const each of this.#fast) {
+      const { fast, taken } = each.loaded.counts();
+      if (fast > each.left) each.lossy = (taken - each.taken) * 2 < fast - each.left ? each.lossy + 1 : 0;
+      if (each.lossy === LOSSY_SECONDS_MAX) {
+        this.#prefilter?.claims.switchOff();
+        this.#tell("fastpath", "packets that the kernel should have taken were lost on the interface");
+      }
+      each.left = fast;
+      each.taken = taken;
+    }
   }
 
   /** After every thread that uses it. */
   close(): void {
     this.#prefilter?.close();
+    this.#prefilter = undefined;
+    this.#fast.length = 0;
   }
 
-  #attempt<T>(work: () => T): T | undefined {
+  /** Families that the fast path is for on this interface. */
+  #families(interfaceName: string): Set<4 | 6> {
+    if (Deno.env.get(FAST_PATH_VARIABLE) === "off") {
+      this.#tell("fastpath", `${FAST_PATH_VARIABLE}=off`);
+      return new Set();
+    }
+    const modes = ["all", interfaceName].map((name) =>
+      Number(readSysctl(interfaceSysctl(4, name, "rp_filter")) ?? 0)
+    );
+    // The larger one counts (IN_DEV_RPFILTER, include/linux/inetdevice.h).
+    if (Math.max(...modes) !== STRICT) return new Set([4, 6]);
+    this.#tell(
+      "fastpath",
+      `net.ipv4.conf.${interfaceName}.rp_filter is strict, so IPv4 from clients that are answered by another interface ` +
+        "would be lost; set it to 2 if clients are routed that way, or to have the fast path for IPv4",
+    );
+    return new Set([6]);
+  }
+
+  #attempt<T>(what: keyof typeof OFF, work: () => T): T | undefined {
     try {
       return work();
     } catch (error) {
       const remedy = error instanceof VipfarmError ? error.remedy : undefined;
       const problem = error instanceof Error ? error.message : String(error);
-      this.#tell(remedy === undefined ? problem : `${problem}; ${remedy}`);
+      this.#tell(what, remedy === undefined ? problem : `${problem}; ${remedy}`);
       return undefined;
     }
   }
 
-  #tell(why: string): void {
-    if (this.#told) return;
-    this.#told = true;
-    this.record({
-      severity: "info",
-      kind: "prefilter.off",
-      message: `Packets of other nodes are dropped by the daemon, not by the kernel: ${why}.`,
-    });
+  #tell(what: keyof typeof OFF, why: string): void {
+    if (this.#told.has(what)) return;
+    this.#told.add(what);
+    this.record({ severity: "info", kind: `${what}.off`, message: `${OFF[what]}: ${why}.` });
   }
 }

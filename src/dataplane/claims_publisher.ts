@@ -4,12 +4,10 @@
  */
 import { BUCKETS } from "../core/limits.ts";
 import { type ClaimsBasis } from "../membership/types.ts";
-import { Columns } from "../ownership/rendezvous.ts";
+import { Columns, GROUP_BUCKETS } from "../ownership/rendezvous.ts";
 import { OwnerTable, type WeightedMember } from "../ownership/table.ts";
 import { CLAIM, CONTESTED, FRESH, ORPHANED, RETAINED, SharedClaims } from "./shared.ts";
 
-/** Buckets of one group in the bitmaps that heartbeats carry: 1,024 groups, 128 bytes for each table. */
-export const GROUP_BUCKETS = 64;
 const GROUP_BITMAP_BYTES = BUCKETS / GROUP_BUCKETS / 8;
 /** A gain is fresh for this long (ms): no ring holds a frame back for longer without being full. */
 const FRESH_MS = 1_000;
@@ -26,8 +24,14 @@ export const BUCKET_BITMAP_BYTES = BUCKETS / 8;
 
 /** What the publisher is told of each table. */
 export interface PublishedTable {
-  /** Whether the kernel knows its connections (TCP): only then can buckets be retained. */
+  /** Whether its connections are known, so that buckets can be retained. */
   keepsConnections: boolean;
+  /**
+   * They are UDP flows that this node remembers. No packet of them says that it is the first, so of a bucket that is
+   * contested one node must serve them all, known or not: the one that retains it. Heartbeats tell retained buckets by
+   * groups, and to be exact each group has one owner.
+   */
+  flows?: boolean;
 }
 
 export class ClaimsPublisher {
@@ -76,11 +80,10 @@ export class ClaimsPublisher {
    * milliseconds for what compiled code does in one or two, and a short heartbeat interval has none to spare.
    */
   warmUp(ownName: string): void {
-    const copy = this.claims.copy !== undefined ? new Uint8Array(this.tables.length * BUCKETS) : undefined;
     const { buffer } = SharedClaims.create(this.tables.length, 0);
     const other = new ClaimsPublisher(
       new Uint8Array(32),
-      new SharedClaims(buffer, copy),
+      new SharedClaims(buffer, this.claims.kernel?.detached()),
       this.tables,
       this.wallMs,
     );
@@ -126,7 +129,7 @@ export class ClaimsPublisher {
         basis,
         contested(table),
         stillFresh,
-        this.tables[table].keepsConnections ? orphaned : 0,
+        this.tables[table].keepsConnections && this.tables[table].flows !== true ? orphaned : 0,
       )
     );
   }
@@ -153,10 +156,11 @@ export class ClaimsPublisher {
       ? this.#build(table, [{ name: basis.ownName, weight }, ...others]).owner
       : undefined;
     const previousOwner = claimsAny && previousWeight !== weight
-      ? OwnerTable.build(this.#weighted([{ name: basis.ownName, weight: previousWeight }, ...others])).owner
+      ? OwnerTable.build(this.#weighted(table, [{ name: basis.ownName, weight: previousWeight }, ...others])).owner
       : owner;
     const bytes = this.claims.tables[table];
     const keeps = this.#keeps[table];
+    const flows = this.tables[table].flows === true;
     let lost = false, gained = false;
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
       const before = bytes[bucket];
@@ -165,12 +169,14 @@ export class ClaimsPublisher {
       if (owner !== undefined && owner[bucket] === 0 && previousOwner![bucket] === 0) {
         // Retained until the claim has proved itself: see `prune`.
         flags = CLAIM | (before & (stillFresh | RETAINED | ORPHANED));
-        if ((before & CLAIM) === 0) {
+        // Of flows, a claim that is contested is served by who retains them, up to now.
+        const served = (before & CLAIM) !== 0 && !(flows && endsContest(before, contested, bucket));
+        if (!served) {
           flags |= FRESH | orphaned;
           if (!gained) this.#noteGain();
           gained = true;
         }
-      } else if (keeps && (before & CLAIM) !== 0) {
+      } else if (keeps && (before & CLAIM) !== 0 && !(flows && (before & (CONTESTED | RETAINED)) === CONTESTED)) {
         flags = RETAINED;
         lost = true;
       } else {
@@ -217,6 +223,14 @@ export class ClaimsPublisher {
     });
   }
 
+  /**
+   * This node accepts nothing any more, which goes for flows that it retains too: whoever claims them must not wait.
+   * Returns the tables whose retained buckets changed.
+   */
+  releaseFlows(): number[] {
+    return this.tables.flatMap(({ flows }, table) => flows === true && this.#release(table) ? [table] : []);
+  }
+
   /** Retains nothing in this table. True if it did. */
   #release(table: number): boolean {
     const bytes = this.claims.tables[table];
@@ -237,11 +251,21 @@ export class ClaimsPublisher {
     if (gone) this.#orphanedMs = this.wallMs();
     this.claims.tables.forEach((bytes, table) => {
       const bitmap = contested(table);
+      const flows = this.tables[table].flows === true;
+      let gained = false;
       for (let bucket = 0; bucket < BUCKETS; bucket++) {
         const before = bytes[bucket];
         let flags = inGroup(bitmap, bucket) ? before | CONTESTED : before & ~CONTESTED;
         if (flags === before) continue;
-        if (gone && (flags & (CLAIM | CONTESTED)) === CLAIM) flags |= ORPHANED;
+        if ((flags & (CLAIM | CONTESTED)) === CLAIM) {
+          if (flows) {
+            if (!gained) this.#noteGain();
+            gained = true;
+            flags |= FRESH;
+          } else if (gone) {
+            flags |= ORPHANED;
+          }
+        }
         this.claims.set(table, bucket, flags);
       }
     });
@@ -284,17 +308,22 @@ export class ClaimsPublisher {
   #build(table: number, wanted: Members): OwnerTable {
     const last = this.#current[table];
     // Services with equal weights have equal tables: one is built for all of them.
-    const equal = [last, ...this.#current].find((each) =>
+    const flows = this.tables[table].flows;
+    const equal = [last, ...this.#current.filter((_, other) => this.tables[other].flows === flows)].find((each) =>
       each !== undefined && sameMembers(each.members, wanted)
     );
     const departed = last === undefined ? -1 : departure(last.members, wanted);
-    const next = equal ?? (departed > 0 ? last!.without(departed) : OwnerTable.build(this.#weighted(wanted)));
+    const next = equal ?? (departed > 0 ? last!.without(departed) : OwnerTable.build(this.#weighted(table, wanted)));
     this.#current[table] = next;
     return next;
   }
 
-  #weighted(members: Members): WeightedMember[] {
-    return members.map((member) => ({ ...member, column: this.#columns.of(member.name) }));
+  #weighted(table: number, members: Members): WeightedMember[] {
+    const columns = this.#columns;
+    return members.map((member) => ({
+      ...member,
+      column: this.tables[table].flows === true ? columns.groupedOf(member.name) : columns.of(member.name),
+    }));
   }
 }
 
@@ -304,6 +333,11 @@ function inGroup(bitmap: Uint8Array | undefined, bucket: number): boolean {
   if (bitmap === undefined) return false;
   const group = bucket >> 6;
   return (bitmap[group >> 3] & (1 << (group & 7))) !== 0;
+}
+
+/** Whether a bucket that was contested is not so any more. */
+function endsContest(before: number, contested: Uint8Array | undefined, bucket: number): boolean {
+  return (before & (CONTESTED | RETAINED)) === CONTESTED && !inGroup(contested, bucket);
 }
 
 /** Whether both lists name the same weights; a member of weight 0 that only one of them names does not count. */

@@ -6,7 +6,8 @@
  *
  * It drops what capture_filter.ts rejects, and what the pipeline would drop as `not_owner`, going by a copy of the
  * claims. Everything that is not plain (fragments, extension headers, ICMP, ports of no service, broken headers) passes,
- * and the pipeline decides on whatever passes: the program saves work, it settles nothing.
+ * and the pipeline decides on whatever passes: the program saves work, it settles nothing. What the pipeline would accept
+ * for no other reason than a plain claim, the program may leave to the fast path (fast_path_program.ts).
  *
  * The parts below stand in the order of the program. Numbers in packets are compared as this machine reads them,
  * little-endian on both machines that we run on; the hash reads its message so, too.
@@ -18,29 +19,20 @@ import { ETHER_TYPE, ETHERNET_HEADER_BYTES } from "../wire/ethernet.ts";
 import { IPV4, IPV4_HEADER_BYTES, IPV6, IPV6_HEADER_BYTES } from "../wire/ip_offsets.ts";
 import { ND, ND_SOLICIT } from "../wire/ndp.ts";
 import { PROTOCOL } from "../wire/packet.ts";
-import { type PlannedService, type PlannedVip, PRESENCE } from "./plan.ts";
+import { addToLine, leaveToFastPath, loadLine, wipeNote } from "./fast_path_program.ts";
+import { KERNEL_CLAIMS } from "./kernel_claims.ts";
+import { type PlannedVip } from "./plan.ts";
 import { compressWord, finishHash, startHash } from "./prefilter_hash.ts";
-
-/** What the program is made of: the part of a packet thread's plan that says whose packets are whose. */
-export interface PrefilterPlan {
-  readonly vips: readonly PlannedVip[];
-  readonly services: readonly PlannedService[];
-  readonly uncovered: "drop" | "owner";
-  readonly flowKey: Uint8Array;
-}
-
-/** Counters of dropped packets stand in lines of their own, so that processors do not fight for one. */
-const COUNTER_LINES = 16;
-const COUNTER_LINE_BYTES = 64;
-/** Behind the counters: for each virtual IP that has its own set of services, a byte for each port of TCP, then of UDP. */
-const PORTS_OFFSET = COUNTER_LINES * COUNTER_LINE_BYTES;
-const PORTS = 65_536;
-const PORTS_BYTES = 2 * PORTS;
-/** In a port's byte: the service's number, and above it the affinity. */
-const SERVICE_MASK = 0x3f;
-const AFFINITY_SHIFT = 6;
-/** In place of a service's number, greater than any: the pipeline decides. */
-const PASS = SERVICE_MASK;
+import {
+  AFFINITY_SHIFT,
+  LINE,
+  PORTS,
+  PORTS_BYTES,
+  PORTS_OFFSET,
+  portSets,
+  type PrefilterPlan,
+  SERVICE_MASK,
+} from "./prefilter_state.ts";
 
 /** Frame offsets of what is read. */
 const IP = ETHERNET_HEADER_BYTES;
@@ -51,56 +43,16 @@ const IPV6_PAYLOAD = IP + IPV6_HEADER_BYTES;
 const STACK_PORTS = -8;
 const STACK_IP = STACK_PORTS - IPV6_HEADER_BYTES;
 const STACK_ETHERNET = STACK_IP - ETHERNET_HEADER_BYTES;
+/** Below that, what outlives its register: the pointers to the packet and to this processor's line. */
+const STACK_CONTEXT = -72;
+const STACK_LINE = STACK_CONTEXT - 8;
+const STACK_TRANSPORT = STACK_LINE - 16;
 
 /** Registers that helpers leave alone. */
 const CONTEXT: Register = 6;
 const PORT_TABLE: Register = 7;
 const WORD: Register = 8;
 const SERVICE: Register = 9;
-
-/** The copy of the claims that the program reads: a byte for each bucket of each table, as in `SharedClaims`. */
-export function interestBytes(tableCount: number): number {
-  return tableCount * BUCKETS;
-}
-
-/** Virtual IPs with equal services share their ports: each one's place among the sets of services. */
-function portSets({ vips, services }: PrefilterPlan): { indexOf: number[]; sets: number[][] } {
-  const sets: number[][] = [];
-  const indexOf = vips.map((_, vip) => {
-    const set = services.flatMap((service, index) => service.vips.includes(vip) ? [index] : []);
-    const known = sets.findIndex((each) => each.join() === set.join());
-    return known >= 0 ? known : sets.push(set) - 1;
-  });
-  return { indexOf, sets };
-}
-
-/** Bytes of the map that holds counters and ports. */
-export function stateBytes(plan: PrefilterPlan): number {
-  return PORTS_OFFSET + portSets(plan).sets.length * PORTS_BYTES;
-}
-
-/** Writes the ports into that map's memory; before the program runs. */
-export function writePorts(memory: Uint8Array, plan: PrefilterPlan): void {
-  const other = plan.uncovered === "owner" ? PRESENCE | (AFFINITY.client << AFFINITY_SHIFT) : PASS;
-  memory.fill(other, PORTS_OFFSET);
-  portSets(plan).sets.forEach((set, place) => {
-    for (const index of set) {
-      const { protocol, ports, affinity } = plan.services[index];
-      const start = PORTS_OFFSET + place * PORTS_BYTES + (protocol === "udp" ? PORTS : 0);
-      for (const { from, to } of ports) {
-        memory.fill((index + 1) | (affinity << AFFINITY_SHIFT), start + from, start + to + 1);
-      }
-    }
-  });
-}
-
-/** Packets that the program has dropped for their bucket, from that map's memory. */
-export function droppedCount(memory: Uint8Array<ArrayBuffer>): number {
-  const counters = new BigUint64Array(memory.buffer, memory.byteOffset, PORTS_OFFSET / 8);
-  let dropped = 0n;
-  for (let line = 0; line < COUNTER_LINES; line++) dropped += counters[line * COUNTER_LINE_BYTES / 8];
-  return Number(dropped);
-}
 
 /** The program over the two maps, given as descriptors, for at least one virtual IP. It returns 0, or all ones: the packet passes whole. */
 export function prefilterProgram(
@@ -131,7 +83,11 @@ export function prefilterProgram(
       .computeConstant("move", PORT_TABLE, indexOf[index] * PORTS_BYTES).jump(label);
   };
 
-  program.compute("move", CONTEXT, 1)
+  program.compute("move", CONTEXT, 1).store(8, 10, STACK_CONTEXT, CONTEXT);
+  loadLine(program, maps.state);
+  program.store(8, 10, STACK_LINE, 1);
+  if (plan.fast !== undefined) wipeNote(program);
+  program
     // A tagged frame belongs to the VLAN's own interface; tag 0 only gives a priority.
     .loadVlanTag(0, CONTEXT).jumpIfBits(0, 0x0fff, "reject")
     .readPacket(CONTEXT, 0, ETHERNET_HEADER_BYTES, STACK_ETHERNET, "reject")
@@ -158,7 +114,7 @@ export function prefilterProgram(
   // The kernel refuses code that nothing reaches.
   if (v4.length > 0) packet4(program, maps.state, tables, plan.flowKey);
   if (v6.length > 0) packet6(program, maps.state, tables, plan.flowKey);
-  bucket(program, maps);
+  bucket(program, plan, maps);
   return program.label("reject").moveWord(0, 0).exit()
     .label("pass").moveWord(0, -1).exit()
     .assemble();
@@ -215,18 +171,25 @@ function service(program: EbpfAssembler, state: number, tables: number): void {
 }
 
 /** The last word of the message, in r6; the bucket; and what this node has to do with it. */
-function bucket(program: EbpfAssembler, maps: { interest: number; state: number }): void {
+function bucket(
+  program: EbpfAssembler,
+  plan: PrefilterPlan,
+  maps: { interest: number; state: number },
+): void {
   program.label("hash");
   compressWord(program, 6);
   finishHash(program, 0);
   program.computeConstant("and", 0, BUCKET_MASK)
-    .computeConstant("shiftLeft", SERVICE, Math.log2(BUCKETS)).compute("add", 0, SERVICE)
-    .loadMapAddress(1, maps.interest).compute("add", 1, 0).load(1, 0, 1, 0)
-    .jumpIf("notEqual", 0, 0, "pass")
-    .callProcessorNumber().computeConstant("and", 0, COUNTER_LINES - 1)
-    .computeConstant("shiftLeft", 0, Math.log2(COUNTER_LINE_BYTES))
-    .loadMapAddress(1, maps.state).compute("add", 1, 0)
-    .computeConstant("move", 2, 1).addAtomically(1, 0, 2);
+    .compute("move", 1, SERVICE).computeConstant("shiftLeft", 1, Math.log2(BUCKETS)).compute("add", 0, 1)
+    .loadMapAddress(1, maps.interest, KERNEL_CLAIMS.flags).compute("add", 1, 0).load(1, 0, 1, 0)
+    .jumpIf("equal", 0, 0, "others");
+  if (plan.fast === undefined) program.jump("pass");
+  else {
+    const stack = { ip: STACK_IP, context: STACK_CONTEXT, line: STACK_LINE, transport: STACK_TRANSPORT };
+    leaveToFastPath(program, plan, maps.interest, SERVICE, stack);
+  }
+  program.label("others").load(8, 1, 10, STACK_LINE);
+  addToLine(program, LINE.dropped, "one");
 }
 
 /** Bytes of a packet as this machine loads them. */

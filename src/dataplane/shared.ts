@@ -8,6 +8,7 @@
  * before claimed) is kept by the writer.
  */
 import { BUCKETS } from "../core/limits.ts";
+import { type KernelClaims } from "./kernel_claims.ts";
 import { VERDICTS } from "./verdicts.ts";
 
 /** This node answers new flows of the bucket. */
@@ -59,8 +60,8 @@ export class SharedClaims {
   readonly #control: Int32Array;
   readonly #cut: Float64Array;
 
-  /** `copy` is written along with the tables: the prefilter's view of them (prefilter.ts). */
-  constructor(readonly buffer: SharedArrayBuffer, readonly copy?: Uint8Array) {
+  /** `kernel` is written along with this: what the kernel's programs go by (prefilter.ts). */
+  constructor(readonly buffer: SharedArrayBuffer, readonly kernel?: KernelClaims) {
     this.#control = new Int32Array(buffer, 0, CONTROL_BYTES / 4);
     this.#cut = new Float64Array(buffer, CUT_OFFSET, 1);
     const count = (buffer.byteLength - CONTROL_BYTES) / BUCKETS;
@@ -71,18 +72,17 @@ export class SharedClaims {
   }
 
   /** `tableCount` counts table 0 (presence) and one table for each service. The lease starts run out. */
-  static create(tableCount: number, now32: number): SharedClaims {
-    const claims = new SharedClaims(new SharedArrayBuffer(CONTROL_BYTES + tableCount * BUCKETS));
+  static create(tableCount: number, now32: number, kernel?: KernelClaims): SharedClaims {
+    const claims = new SharedClaims(new SharedArrayBuffer(CONTROL_BYTES + tableCount * BUCKETS), kernel);
     claims.silence(now32);
     return claims;
   }
 
-  /** Writes a bucket's flags, here and in the copy: whatever finds a claim here was let through there. */
+  /** Writes a bucket's flags, here and in the kernel: whatever finds a claim here was let through there. */
   set(table: number, bucket: number, flags: number): void {
-    const { copy } = this;
-    if (copy !== undefined && flags !== 0) copy[table * BUCKETS + bucket] = flags;
+    if (flags !== 0) this.kernel?.set(table, bucket, flags);
     this.tables[table][bucket] = flags;
-    if (copy !== undefined && flags === 0) copy[table * BUCKETS + bucket] = 0;
+    if (flags === 0) this.kernel?.set(table, bucket, 0);
   }
 
   /** How many buckets of the table this node claims. Takes four flags at a time: every status asks for it. */
@@ -98,10 +98,12 @@ export class SharedClaims {
   /** Claims hold until `deadline32` (ms since boot as a wrapping Int32). */
   renewLease(deadline32: number): void {
     Atomics.store(this.#control, LEASE_DEADLINE, deadline32);
+    this.kernel?.renewLease(deadline32);
   }
 
-  /** Ends the lease at once: from here on the packet threads accept nothing. */
+  /** Ends the lease at once: from here on neither the packet threads nor the kernel accept anything. */
   silence(now32: number): void {
+    this.kernel?.endLease();
     Atomics.store(this.#control, LEASE_DEADLINE, (now32 - 1) | 0);
   }
 
@@ -113,6 +115,7 @@ export class SharedClaims {
   /** Buckets are about to be gained: `micros32` is the wall clock in microseconds, wrapping. Before their claims. */
   noteGain(micros32: number): void {
     Atomics.store(this.#control, GAINED_AT, micros32);
+    this.kernel?.noteGain();
   }
 
   /** Whether a frame was captured (wall clock, µs, wrapping) before the last gain of buckets. */

@@ -108,6 +108,8 @@ export interface Counters {
   readonly captured: number;
   /** Dropped by the kernel because another node owns it; 0 where the kernel has no prefilter. */
   readonly filtered: number;
+  /** Taken by the kernel for this node before they were captured; 0 where it has no fast path. */
+  readonly fast: number;
   readonly ringDrops: number;
   readonly verdicts: Readonly<Record<string, number>>;
 }
@@ -120,6 +122,7 @@ export async function counters(node: LabNode): Promise<Counters> {
   return {
     captured: value("vipfarm_packets_captured_total"),
     filtered: value("vipfarm_packets_filtered_total") || 0,
+    fast: value("vipfarm_packets_fast_total") || 0,
     ringDrops: value("vipfarm_ring_drops_total"),
     verdicts: Object.fromEntries([...verdicts].map(([, name, count]) => [name, Number(count)])),
   };
@@ -130,6 +133,7 @@ export function since(before: Counters, after: Counters): Counters {
   return {
     captured: after.captured - before.captured,
     filtered: after.filtered - before.filtered,
+    fast: after.fast - before.fast,
     ringDrops: after.ringDrops - before.ringDrops,
     verdicts: Object.fromEntries(
       Object.entries(after.verdicts).map(([name, count]) => [name, count - (before.verdicts[name] ?? 0)]),

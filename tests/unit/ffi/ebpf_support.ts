@@ -1,6 +1,6 @@
 /** Whether extended BPF may be used here. */
 
-import { BpfMemory, SocketFilter } from "../../../ffi/ebpf.ts";
+import { BpfMemory, BpfProgram } from "../../../ffi/ebpf.ts";
 import { EbpfAssembler } from "../../../ffi/ebpf_assembler.ts";
 
 /** Why these tests cannot run here, or `undefined`. */
@@ -12,7 +12,7 @@ function probe(): string | undefined {
     using _mapping = memory.map();
     // Reaching into a map by an address that is computed is what needs the privilege.
     const code = new EbpfAssembler().loadMapAddress(1, memory.fd).load(1, 0, 1, 0).exit().assemble();
-    using _filter = SocketFilter.load("vft_probe", code);
+    using _filter = BpfProgram.load("socketFilter", "vft_probe", code);
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);

@@ -1,7 +1,7 @@
 /** Extended BPF: the assembler, and maps and programs in the real kernel where it permits them. */
 
 import assert from "node:assert/strict";
-import { attachProgram, BpfMemory, SocketFilter } from "../../../ffi/ebpf.ts";
+import { attachProgram, BpfMemory, BpfProgram } from "../../../ffi/ebpf.ts";
 import { EbpfAssembler } from "../../../ffi/ebpf_assembler.ts";
 import { SystemError } from "../../../ffi/errors.ts";
 import { bpfUnavailable } from "./ebpf_support.ts";
@@ -33,7 +33,7 @@ Deno.test("the assembler refuses labels that are missing, double or behind", () 
 function run(build: (program: EbpfAssembler) => EbpfAssembler, packet: number[]): number {
   const program = new EbpfAssembler().compute("move", 6, 1).readPacket(6, 0, 8, -8, "short");
   const code = build(program).exit().label("short").moveWord(0, 77).exit().assemble();
-  using filter = SocketFilter.load("vft_run", code);
+  using filter = BpfProgram.load("socketFilter", "vft_run", code);
   // In front: what the kernel takes for an Ethernet header.
   return filter.testRun(Uint8Array.from([...new Array(14).fill(0), ...packet])).result;
 }
@@ -66,7 +66,7 @@ Deno.test({ name: "a map is one memory for the program and this process", ignore
   memory[8] = 5;
   const code = new EbpfAssembler().loadMapAddress(1, map.fd).load(1, 0, 1, 8)
     .computeConstant("move", 2, 3).addAtomically(1, 0, 2).exit().assemble();
-  using filter = SocketFilter.load("vft_map", code);
+  using filter = BpfProgram.load("socketFilter", "vft_map", code);
   assert.equal(filter.testRun(new Uint8Array(64), 4).result, 5);
   assert.equal(memory[0], 12, "added four times");
 
@@ -81,7 +81,7 @@ Deno.test({ name: "a map is one memory for the program and this process", ignore
 
 Deno.test({ name: "a refused program is told with the verifier's words", ignore }, () => {
   assert.throws(
-    () => SocketFilter.load("vft_bad", new EbpfAssembler().exit().assemble()),
+    () => BpfProgram.load("socketFilter", "vft_bad", new EbpfAssembler().exit().assemble()),
     (error: SystemError) => {
       assert.match(error.message, /load BPF program: .*R0 !read_ok.*\(1 instructions\)/);
       return true;
