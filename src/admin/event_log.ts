@@ -34,6 +34,7 @@ export class EventLog {
   readonly #waiting = new Set<() => void>();
   readonly #totals: Record<Severity, number> = { info: 0, warning: 0, error: 0 };
   #lastId = 0;
+  #changes = 0;
 
   /** `capacity` is the number of events kept; `now` is asked for the wall-clock time of each. */
   constructor(options: { capacity?: number; now?: () => Date } = {}) {
@@ -47,6 +48,11 @@ export class EventLog {
     return this.#lastId;
   }
 
+  /** Grows with every event, and whenever something changed that has no event of its own. */
+  get changes(): number {
+    return this.#changes;
+  }
+
   /** Events recorded since the start, by severity. */
   get totals(): Readonly<Record<Severity, number>> {
     return this.#totals;
@@ -57,10 +63,16 @@ export class EventLog {
     const event: FarmEvent = { id: ++this.#lastId, at: this.#now().toISOString(), ...init };
     this.#ring[(event.id - 1) % this.#capacity] = event;
     this.#totals[event.severity]++;
+    this.stir();
+    return event;
+  }
+
+  /** Wakes who waits, also without an event: what they tell beside the events has changed. */
+  stir(): void {
+    this.#changes++;
     const waiting = [...this.#waiting];
     this.#waiting.clear();
     for (const wake of waiting) wake();
-    return event;
   }
 
   /** The events after number `after` that are still kept, oldest first; at most `limit`. */
@@ -116,8 +128,8 @@ export class EventSubscription {
   }
 
   /**
-   * Waits for something to read, at most `timeoutMs`. Gives undefined when the time is up or the subscription
-   * was closed. Only one call may wait at a time.
+   * Waits for something to read, at most `timeoutMs`. Gives undefined when the time is up, the log was stirred
+   * without an event, or the subscription was closed. Only one call may wait at a time.
    */
   async next(timeoutMs: number): Promise<EventBatch | undefined> {
     const ready = this.#closed ? undefined : this.take();

@@ -22,16 +22,19 @@ const RETRY_MS = 1_000;
 /** A watcher is sent the farm after this much time without an event. */
 const FARM_INTERVAL_MS = 1_000;
 
+/** Changes without an event are told this long after the last farm at the earliest: many may come at once. */
+const FARM_GAP_MS = 50;
+
 /** Watchers whose second ends within this time share one text. */
 const SHARED_MS = 200;
 
-/** A text that is made for all who ask at about the same time, and anew after an event. */
+/** A text that is made for all who ask at about the same time, and anew after a change. */
 export function shared(make: () => string, log: EventLog): () => string {
-  let kept: { text: string; madeMs: number; lastId: number } | undefined;
+  let kept: { text: string; madeMs: number; changes: number } | undefined;
   return () => {
     const nowMs = performance.now();
-    if (kept === undefined || kept.lastId !== log.lastId || nowMs - kept.madeMs > SHARED_MS) {
-      kept = { text: make(), madeMs: nowMs, lastId: log.lastId };
+    if (kept === undefined || kept.changes !== log.changes || nowMs - kept.madeMs > SHARED_MS) {
+      kept = { text: make(), madeMs: nowMs, changes: log.changes };
     }
     return kept.text;
   };
@@ -113,11 +116,13 @@ export class EventStreams {
           }`;
         }
         // Events that the reader does not want end the waiting, but not the silence.
+        let intervalMs = farm === undefined ? this.#keepAliveMs : FARM_INTERVAL_MS;
         while (text === "" && !subscription.closed) {
-          const waitMs = farm === undefined
-            ? Math.max(1, this.#keepAliveMs - (performance.now() - sentMs))
-            : FARM_INTERVAL_MS;
-          const batch = await subscription.next(waitMs);
+          const batch = await subscription.next(Math.max(1, intervalMs - (performance.now() - sentMs)));
+          if (farm !== undefined && batch === undefined && performance.now() - sentMs < FARM_GAP_MS) {
+            intervalMs = FARM_GAP_MS;
+            continue;
+          }
           if (batch !== undefined) text = this.#text(batch, filter);
           if (farm !== undefined) text += farmEvent(farm());
           else if (text === "" && performance.now() - sentMs >= this.#keepAliveMs) text = ": alive\n\n";

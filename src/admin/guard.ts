@@ -167,6 +167,14 @@ export const securityHeaders: MiddlewareHandler<AdminEnv> = async (c, next) => {
   headers.set("x-frame-options", "DENY");
   headers.set("referrer-policy", "no-referrer");
   headers.set("cross-origin-resource-policy", "same-origin");
-  headers.set("cross-origin-opener-policy", "same-origin");
+  // Elsewhere browsers ignore it, and complain.
+  if (trustworthy(c.req.url)) headers.set("cross-origin-opener-policy", "same-origin");
   headers.set("cache-control", "no-store");
 };
+
+/** Whether browsers trust the way to this address (W3C Secure Contexts, section 3.1): encrypted, or not left the host. */
+function trustworthy(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { protocol, hostname } = new URL(url);
+  return protocol === "https:" || /^(localhost|.*\.localhost|127\..*|\[::1\])$/.test(hostname);
+}

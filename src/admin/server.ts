@@ -8,6 +8,13 @@ import { parseAddress } from "../core/address.ts";
 import { EXIT, VipfarmError } from "../core/errors.ts";
 import { failureBody } from "./failure.ts";
 import type { AdminEnv, ListenAddress, Peer } from "./guard.ts";
+import {
+  type Certificate,
+  type Handler,
+  Listener,
+  type ListenerLimits,
+  type RemoteAddress,
+} from "./listener.ts";
 
 /** Time for answers under way to finish at the end: they come from memory, but for orders to other nodes. */
 const SHUTDOWN_GRACE_MS = 1_000;
@@ -21,6 +28,10 @@ export interface AdminServerOptions {
   readonly listen?: ListenAddress;
   /** Whether TCP requests need a token. Without, only loopback is served. */
   readonly tokens?: boolean;
+  /** TLS on the TCP address. */
+  readonly certificate?: Certificate;
+  /** Bounds of the TCP address; for tests. */
+  readonly limits?: ListenerLimits;
   /** Time for answers under way to finish at the end, in ms. */
   readonly graceMs?: number;
 }
@@ -29,6 +40,8 @@ export interface AdminServerOptions {
 export interface AdminServer {
   /** The TCP address in use, if any. */
   readonly address: ListenAddress | undefined;
+  /** New TLS connections get this certificate; it was checked (`certificate.ts`). */
+  renew(certificate: Certificate): void;
   /** Stops listening, ends streams and waits at most about a second. May be called again. */
   shutdown(): Promise<void>;
 }
@@ -51,83 +64,52 @@ export async function serveAdmin(options: AdminServerOptions): Promise<AdminServ
   }
   await removeStaleSocket(unixPath);
   const closing = new AbortController();
-  const cutOff = new AbortController();
-  const answering = new Set<Promise<void>>();
-  const handle = (request: Request, info: Deno.ServeHandlerInfo<Deno.Addr>) => {
+  const handle = (request: Request, from: RemoteAddress) => {
     if (closing.signal.aborted) return closed();
-    const sent: Promise<void> = info.completed.catch(() => {}).finally(() => answering.delete(sent));
-    answering.add(sent);
-    return app.fetch(request, { peer: peerOf(info.remoteAddr), closing: closing.signal });
+    const peer: Peer = from === undefined ? { kind: "unix" } : { kind: "tcp", address: from };
+    return app.fetch(request, { peer, closing: closing.signal });
   };
-  const common = { signal: cutOff.signal, onListen() {} };
-  const local = open(unixPath, () => {
-    // Nobody else may connect, not even in the moment between bind and chmod.
-    const umask = Deno.umask(0o177);
-    try {
-      return Deno.serve({ path: unixPath, ...common }, handle);
-    } finally {
-      Deno.umask(umask);
-    }
-  });
-  const finished: Promise<void>[] = [local.finished];
-  let address: ListenAddress | undefined;
+  const local = await openPrivately(unixPath, (request) => handle(request, undefined));
+  let outer: Listener | undefined;
   try {
-    if (listen !== undefined) {
-      const tcp = open(
-        `${listen.host}:${listen.port}`,
-        () => Deno.serve({ hostname: listen.host, port: listen.port, ...common }, handle),
-      );
-      finished.push(tcp.finished);
-      address = { host: tcp.addr.hostname, port: tcp.addr.port };
-    }
+    // A connection that has gone already has no address: it is not taken for a local one.
+    outer = listen && await Listener.open(
+      listen,
+      (request, from) => handle(request, from ?? "unknown"),
+      options.certificate,
+      options.limits,
+    );
   } catch (error) {
-    cutOff.abort();
-    await local.finished;
+    await local.close(0);
     throw error;
   }
   let ended: Promise<void> | undefined;
   const shutdown = async () => {
     closing.abort();
-    // HttpServer.shutdown() waits for clients as long as they like, and its signal has no effect after that
-    // (Deno 2.9 throws). So wait here for the answers under way, then end everything by the signal.
-    const { promise: graceOver, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, options.graceMs ?? SHUTDOWN_GRACE_MS);
-    await Promise.race([Promise.all(answering), graceOver]);
-    clearTimeout(timer);
-    cutOff.abort();
-    await Promise.all(finished);
+    const graceMs = options.graceMs ?? SHUTDOWN_GRACE_MS;
+    await Promise.all([local.close(graceMs), outer?.close(graceMs)]);
   };
-  return { address, shutdown: () => ended ??= shutdown() };
+  return {
+    address: outer && { host: listen!.host, port: outer.port },
+    renew: (certificate) => outer?.renew(certificate),
+    shutdown: () => ended ??= shutdown(),
+  };
 }
 
-function peerOf(address: Deno.Addr): Peer {
-  if (address.transport === "unix" || address.transport === "unixpacket") return { kind: "unix" };
-  return { kind: "tcp", address: "hostname" in address ? address.hostname : "unknown" };
+/** Nobody else may connect, not even in the moment between bind and chmod. */
+function openPrivately(path: string, handler: Handler): Promise<Listener> {
+  const umask = Deno.umask(0o177);
+  try {
+    return Listener.open({ path }, handler); // binds before it returns
+  } finally {
+    Deno.umask(umask);
+  }
 }
 
 function isLoopback(host: string): boolean {
   if (host === "localhost") return true;
   const address = parseAddress(host);
   return address !== undefined && (address.family === 4 ? address.bytes[0] === 127 : address.text === "::1");
-}
-
-/** Runs `start`, and says what could not be opened if it throws. */
-function open<T>(what: string, start: () => T): T {
-  try {
-    return start();
-  } catch (cause) {
-    const inUse = cause instanceof Deno.errors.AddrInUse;
-    throw new VipfarmError({
-      operation: "open admin endpoint",
-      problem: cause instanceof Error ? cause.message : String(cause),
-      value: what,
-      remedy: inUse
-        ? "Another program has this address: stop it, or change admin.listen."
-        : "Check admin.listen and the permissions of the runtime directory.",
-      exitCode: cause instanceof Deno.errors.PermissionDenied ? EXIT.privilege : EXIT.no,
-      cause,
-    });
-  }
 }
 
 /** Makes room for the socket: removes one that nobody answers, and nothing else. */

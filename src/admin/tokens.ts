@@ -12,6 +12,7 @@ import { NAME_LENGTH_MAX } from "../core/limits.ts";
 import type { EventLog } from "./event_log.ts";
 import { ApiFailure } from "./failure.ts";
 import { type AdminEnv, overUnixSocket, peerText } from "./guard.ts";
+import { readSecretFile } from "./secret_file.ts";
 
 /** What a token allows, from least to most; each role includes those before it. */
 export const ROLES = ["monitor", "control", "admin"] as const;
@@ -41,7 +42,7 @@ const LINE = /^(\S+)\s+(\S+)\s+(\S+)$/;
 
 /** The tokens of one tokens file. */
 export class TokenStore {
-  readonly #tokens: readonly Token[];
+  #tokens: readonly Token[];
 
   private constructor(tokens: readonly Token[]) {
     this.#tokens = tokens;
@@ -91,31 +92,12 @@ export class TokenStore {
    * @throws VipfarmError if it cannot be read, is open to others, or is malformed.
    */
   static async load(file: string): Promise<TokenStore> {
-    let text: string;
-    let mode: number;
-    try {
-      mode = (await Deno.stat(file)).mode ?? 0;
-      text = await Deno.readTextFile(file);
-    } catch (cause) {
-      throw new VipfarmError({
-        operation: "read tokens file",
-        problem: cause instanceof Error ? cause.message : String(cause),
-        value: file,
-        remedy: "Check admin.tokens_file and the permissions of the file.",
-        exitCode: EXIT.usage,
-        cause,
-      });
-    }
-    if ((mode & 0o027) !== 0) {
-      throw new VipfarmError({
-        operation: "read tokens file",
-        problem: "others may read it, or more than its owner may write it",
-        value: `${file}, mode ${(mode & 0o777).toString(8)}`,
-        remedy: `chmod 600 ${file}`,
-        exitCode: EXIT.usage,
-      });
-    }
-    return TokenStore.parse(text, file);
+    return TokenStore.parse(await readSecretFile("read tokens file", file, "admin.tokens_file"), file);
+  }
+
+  /** From here on the tokens of another store are the ones that are known. */
+  replace(other: TokenStore): void {
+    this.#tokens = other.#tokens;
   }
 
   /** Who holds this token. Looks at every token, and at every byte of each, whatever it finds. */

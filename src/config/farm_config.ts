@@ -24,6 +24,8 @@ export interface ServiceConfig {
   readonly protocol: Protocol;
   readonly ports: readonly PortRange[];
   readonly affinity: AffinityName;
+  /** UDP only: how long a flow may be idle and still stays on its node; `undefined`: flows are not kept. */
+  readonly flowTimeoutMs?: number;
   readonly weight: number;
 }
 
@@ -72,7 +74,11 @@ export interface FarmConfig {
   readonly maintenanceFile: string | undefined;
   /** Where a node keeps what must survive a restart. */
   readonly stateDir: string;
-  readonly admin: { readonly listen: ListenAddress | undefined; readonly tokensFile?: string };
+  readonly admin: {
+    readonly listen: ListenAddress | undefined;
+    readonly tokensFile?: string;
+    readonly tls?: { readonly certificateFile: string; readonly keyFile: string };
+  };
   /** SHA-256 in hexadecimal over everything above but the places of files: equal where the files say the same. */
   readonly digest: string;
   /**

@@ -34,6 +34,7 @@ export function resolveConfig(content: FarmFileWithDefaults, file: string): Farm
     protocol: each.protocol,
     ports: each.ports.map((ports) => read(ports, parsePorts)),
     affinity: each.affinity,
+    ...(each.flow_timeout !== undefined && { flowTimeoutMs: read(each.flow_timeout, parseDurationMs) }),
     weight: each.weight,
   }));
   const heartbeat = content.heartbeat;
@@ -88,7 +89,7 @@ export function resolveConfig(content: FarmFileWithDefaults, file: string): Farm
     notify: content.notify,
   };
   const listen = content.admin?.listen === undefined ? undefined : read(content.admin.listen, parseListen);
-  const tokensFile = content.admin?.tokens_file;
+  const { tokens_file: tokensFile, tls } = content.admin ?? {};
   const agreed = {
     virtualIps: virtualIps.map(({ address, mode }) => ({ address, mode })),
     services: services.map(({ weight: _weight, ...rest }) => rest),
@@ -96,7 +97,13 @@ export function resolveConfig(content: FarmFileWithDefaults, file: string): Farm
   return {
     ...portable,
     secretFile: besideFile(file, content.secret_file),
-    admin: tokensFile === undefined ? { listen } : { listen, tokensFile: besideFile(file, tokensFile) },
+    admin: {
+      listen,
+      ...(tokensFile !== undefined && { tokensFile: besideFile(file, tokensFile) }),
+      ...(tls !== undefined && {
+        tls: { certificateFile: besideFile(file, tls.certificate), keyFile: besideFile(file, tls.key) },
+      }),
+    },
     digest: sha256(canonical({ ...written, listen })).toHex(),
     servicesDigest: new DataView(sha256(canonical(agreed)).buffer).getUint32(0),
   };

@@ -47,6 +47,8 @@ export const INTERVAL_DEFAULT = "100ms";
 export const INTERVAL_MS = { min: 10, max: 10_000 } as const;
 /** Longest drain: a connection that is older than a day will not end by itself. */
 export const DRAIN_MS_MAX = 24 * 3_600_000;
+/** `flow_timeout`: shorter ones would not bridge the pauses of a flow, and longer ones keep what is dead. */
+export const FLOW_TIMEOUT_MS = { min: 1_000, max: 3_600_000 };
 /** Heartbeat interfaces: two are redundant, and every one costs a datagram per interval. */
 const HEARTBEAT_INTERFACES_MAX = 8;
 
@@ -83,6 +85,9 @@ const service = section({
   ).describe("ports and ranges of ports"),
   affinity: choice(["connection", "client", "network"]).default("connection").describe(
     "what stays together on one node: connection (client IP and port), client (client IP), network (client /24 or /64)",
+  ),
+  flow_timeout: duration("30s").optional().describe(
+    "udp only: a flow that had packets within this time stays on its node when the farm changes; default: it moves at once",
   ),
   weight: weight().default(WEIGHT_DEFAULT).describe("this service's default weight; 0 takes no new flows"),
 });
@@ -126,12 +131,20 @@ const node = section({
   ).optional().describe("per-service settings of this node"),
 });
 
+const adminTls = section({
+  certificate: filePath("a certificate").describe("the certificate, and those that lead to its root, in PEM"),
+  key: filePath("a private key").describe("its private key in PEM, mode 0600"),
+});
+
 const admin = section({
   listen: expecting(z.string().max(300), "an address and port, such as 127.0.0.1:9010 or [::1]:9010")
     .optional()
     .describe("address and port of the admin API, console and metrics; only loopback without tokens_file"),
   tokens_file: filePath("a file with admin tokens").optional().describe(
-    "file with the tokens that clients must show",
+    "file with the tokens that clients must show: vipfarm token",
+  ),
+  tls: adminTls.optional().describe(
+    "HTTPS in place of HTTP; files that are replaced are taken up by themselves",
   ),
 });
 

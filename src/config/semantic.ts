@@ -7,7 +7,7 @@ import { MEMBERS_MAX } from "../core/limits.ts";
 import { checkApplication } from "./application_semantic.ts";
 import { checkChecks } from "./checks_semantic.ts";
 import { formatPath, formatValue, type Path, type Report } from "./problem.ts";
-import { DRAIN_MS_MAX, INTERVAL_MS } from "./schema.ts";
+import { DRAIN_MS_MAX, FLOW_TIMEOUT_MS, INTERVAL_MS } from "./schema.ts";
 import {
   addressAt,
   checkDuration,
@@ -125,6 +125,7 @@ function readService(values: ValidValues, path: Path, vips: readonly string[], r
     }
     ports.push({ path: at, range });
   }
+  checkFlowTimeout(values, path, report);
   const serviceName = values.get([...path, "name"]);
   return {
     path,
@@ -133,6 +134,20 @@ function readService(values: ValidValues, path: Path, vips: readonly string[], r
     vips: ownVips,
     ports,
   };
+}
+
+/** The kernel knows TCP's connections better than any timeout does. */
+function checkFlowTimeout(values: ValidValues, path: Path, report: Report): void {
+  const at = [...path, "flow_timeout"];
+  if (values.get(at) === undefined) return;
+  checkDuration(values, report, at, FLOW_TIMEOUT_MS.min, FLOW_TIMEOUT_MS.max);
+  if (values.refused([...path, "protocol"]) || values.get([...path, "protocol"]) === "udp") return;
+  report({
+    path: at,
+    atKey: true,
+    message: `${name(at)} is for udp: a TCP connection stays on its node as long as it is open`,
+    expected: "no `flow_timeout` here, or `protocol: udp`",
+  });
 }
 
 function reportOverlap(values: ValidValues, report: Report, a: SeenService, b: SeenService): void {
@@ -290,6 +305,13 @@ function checkAdmin(values: ValidValues, report: Report): void {
       path,
       message: `${name(path)} is ${text}, open to the network without tokens`,
       expected: "a loopback address such as 127.0.0.1, or admin.tokens_file beside it",
+    });
+  } else if (host && !isLoopback(host) && values.get(["admin", "tls", "key"]) === undefined) {
+    report({
+      path,
+      severity: "warning",
+      message: `tokens travel to ${name(path)}, ${text}, in clear text`,
+      expected: "admin.tls beside it, or a network that nobody else listens on",
     });
   }
 }

@@ -105,6 +105,7 @@ export function starterFile(options: StarterOptions = {}): string {
   lines.push(...comment(descriptionAt(["admin"]), ""), "admin:");
   set(2, ["admin", "listen"], "listen: 127.0.0.1:9010");
   unset(2, ["admin", "tokens_file"], "tokens_file: /etc/vipfarm/tokens");
+  unset(2, ["admin", "tls"], "tls: { certificate: /etc/vipfarm/admin.crt, key: /etc/vipfarm/admin.key }");
   return `${lines.join("\n")}\n`;
 }
 
