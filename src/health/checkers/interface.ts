@@ -1,4 +1,4 @@
-/** An interface is there and up, has a carrier and its addresses. The kernel tells of changes: it runs again at once. */
+/** An interface is there and up, has a carrier and its addresses. After a change it runs again at once. */
 import { type CheckTarget } from "../../config/checks_config.ts";
 import { addressFromBytes } from "../../core/address.ts";
 import { bad, type Checker, type CheckerParts, good } from "../checker.ts";
@@ -8,7 +8,7 @@ export function interfaceChecker(
   { links, interfaceName, poke }: CheckerParts,
 ): Checker {
   const name = interfaceName(target.name);
-  const unsubscribe = links.subscribe(poke);
+  const unsubscribe = links.subscribe(name, poke);
   return {
     run() {
       const reading = links.read();
