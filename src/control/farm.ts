@@ -110,6 +110,7 @@ export class Farm implements FarmSource {
   update(members: readonly MemberView[], basis: ClaimsBasis): void {
     this.#members = members;
     this.#owners.update(basis);
+    this.events.stir(); // who watches the farm is told
     this.#reports = new Map(members.flatMap(({ name, report: text }) => {
       if (text === undefined) return [];
       const known = this.#reports.get(name);
