@@ -52,6 +52,9 @@ export const MemberSchema = z.object({
     reason: z.string(),
   }).optional().openapi({ description: "The application that the farm serves, on that node." }),
   checks_down: z.array(CheckDownSchema).optional().openapi({ description: "At most four." }),
+  connections: z.number().int().optional().openapi({
+    description: "Open TCP connections to the services, to within some seconds.",
+  }),
   retained: z.number().int().optional().openapi({
     description: "Open connections that stay there although their buckets have moved.",
   }),

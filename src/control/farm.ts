@@ -46,7 +46,7 @@ import { History } from "./history.ts";
 import { type LogSwitch } from "./log_switch.ts";
 import { memberStatus } from "./member_status.ts";
 import { OwnerTables } from "./owner_tables.ts";
-import { Rates } from "./own_report.ts";
+import { ConnectionCount, Rates } from "./own_report.ts";
 import { composeReport, type OwnReport, parseReport, type Report } from "./report.ts";
 import { configWarnings, lanWarnings, networkWarnings } from "./warnings.ts";
 
@@ -88,6 +88,7 @@ export class Farm implements FarmSource {
   readonly events: EventLog;
   readonly #owners: OwnerTables;
   readonly #rates = new Rates();
+  readonly #connections = new ConnectionCount();
   readonly #history = new History();
   #members: readonly MemberView[] = [];
   /** Reports of the other members as they came, and read. */
@@ -99,7 +100,10 @@ export class Farm implements FarmSource {
 
   constructor(readonly parts: FarmParts) {
     this.events = parts.events;
-    this.#owners = new OwnerTables(parts.keys.rendezvousKey);
+    this.#owners = new OwnerTables(
+      parts.keys.rendezvousKey,
+      (table) => table > 0 && this.#config.services[table - 1].flowTimeoutMs !== undefined,
+    );
   }
 
   get #config(): FarmConfig {
@@ -121,6 +125,10 @@ export class Farm implements FarmSource {
   /** Once a second: keeps a sample of everything, and gives the report for the other nodes. */
   everySecond(wallMs: number): string {
     this.#rates.sample(this.parts.nowMs(), this.counters());
+    this.#connections.sample(this.parts.nowMs, () => {
+      this.parts.connections.look();
+      return this.parts.connections.count;
+    });
     this.#history.sample(wallMs, this.#memberStatus());
     return composeReport(this.#ownReport());
   }
@@ -265,6 +273,7 @@ export class Farm implements FarmSource {
         client,
         port,
         affinity: AFFINITY[affinity],
+        grouped: this.#owners.isGrouped(table),
         flowKey: keys.flowKey,
         rendezvousKey: keys.rendezvousKey,
       },
@@ -350,6 +359,7 @@ export class Farm implements FarmSource {
       version: VERSION,
       ...application,
       claimed: this.#config.services.map((_, index) => this.#claimedShare(index + 1)),
+      connections: this.#connections.now,
       retained: this.parts.retained(),
       ...this.#rates.now,
       lateness_ms: this.#totals?.latenessMsMax ?? 0,

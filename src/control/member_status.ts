@@ -49,6 +49,7 @@ function reported(report: Report, services: readonly string[]): Partial<MemberSt
     digest: report.digest,
     ...(report.state !== undefined && { application: { state: report.state, reason: report.reason ?? "" } }),
     checks_down: report.down ?? [],
+    ...(report.connections !== undefined && { connections: report.connections }),
     retained: Math.round(report.retained),
     flows_per_s: report.flows_per_s,
     packets_per_s: report.packets_per_s,

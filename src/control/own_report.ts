@@ -6,6 +6,29 @@ import { type OwnReport } from "./report.ts";
 /** Verdicts of packets that this node took. */
 const TAKEN: readonly Verdict[] = ["accepted", "accepted_held"];
 
+/** The kernel's connections are counted so often at most: it walks over all of them. */
+const COUNT_INTERVAL_MS = 2_000;
+/** Counting takes at most this part of the control thread's time. */
+const COUNT_SHARE = 0.02;
+
+/** The number of open connections, counted now and then. */
+export class ConnectionCount {
+  #count: number | undefined;
+  #nextMs = -Infinity;
+
+  get now(): number | undefined {
+    return this.#count;
+  }
+
+  /** Counts anew if it is time; `nowMs` is read again afterwards. */
+  sample(nowMs: () => number, count: () => number): void {
+    const startMs = nowMs();
+    if (startMs < this.#nextMs) return;
+    this.#count = count();
+    this.#nextMs = startMs + Math.max(COUNT_INTERVAL_MS, (nowMs() - startMs) / COUNT_SHARE);
+  }
+}
+
 /** New flows and packets that this node took, per second, between two looks at the totals. */
 export class Rates {
   #before: { atMs: number; flows: number; packets: number } | undefined;

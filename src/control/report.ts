@@ -25,6 +25,8 @@ const reportSchema = z.object({
   reason: text.optional(),
   /** Fraction of the buckets that it claims, by service in file order: names would not fit. */
   claimed: z.array(z.number().min(0).max(1)).max(SERVICES_MAX),
+  /** Open connections to the services. */
+  connections: number.optional(),
   /** Open connections in buckets that have moved away. */
   retained: number,
   flows_per_s: number,
@@ -53,6 +55,7 @@ export function composeReport(own: OwnReport): string {
       version: cut(own.version, NAME_LENGTH_MAX),
       ...(own.state !== undefined && { state: own.state, reason: cut(own.reason ?? "", length) }),
       claimed: own.claimed.map((share) => round(share, 4)),
+      connections: own.connections,
       retained: own.retained,
       flows_per_s: round(own.flows_per_s, 1),
       packets_per_s: round(own.packets_per_s, 1),

@@ -5,7 +5,7 @@ import { bucketMap } from "../../../src/control/bucket_map.ts";
 import { configView, HIDDEN } from "../../../src/control/config_view.ts";
 import { flowsPage, type OpenConnection } from "../../../src/control/flow_list.ts";
 import { History } from "../../../src/control/history.ts";
-import { Rates } from "../../../src/control/own_report.ts";
+import { ConnectionCount, Rates } from "../../../src/control/own_report.ts";
 import { type FarmConfig } from "../../../src/config/load.ts";
 import { parseAddress } from "../../../src/core/address.ts";
 import { BUCKETS } from "../../../src/core/limits.ts";
@@ -141,6 +141,22 @@ Deno.test("the history is bounded, and says where it knows nothing", () => {
   assert.deepEqual(all.nodes.n2.retained.slice(-11), [null, 3, 3, 3, 3, 3, null, null, null, null, null]);
   assert.deepEqual(history.since(699_000).at_ms, [700_000]);
   assert.deepEqual(history.since(700_000), { interval_ms: 1000, at_ms: [], nodes: {} });
+});
+
+Deno.test("connections are counted now and then, the less often the longer it takes", () => {
+  const count = new ConnectionCount();
+  let nowMs = 0, times = 0, tookMs = 1;
+  const sample = () =>
+    count.sample(() => nowMs, () => {
+      nowMs += tookMs;
+      return ++times;
+    });
+  for (nowMs = 0; nowMs < 10_000; nowMs += 500) sample();
+  assert.equal(times, 5);
+  tookMs = 100; // two per cent of five seconds
+  for (nowMs = 20_000; nowMs < 40_000; nowMs += 500) sample();
+  assert.equal(times, 9);
+  assert.equal(count.now, 9);
 });
 
 Deno.test("rates are what came between two looks", () => {
