@@ -64,6 +64,7 @@ export class Health {
   /** Names of the rules in effect, as last told. */
   readonly #rulesTold = new Set<string>();
   #closed = false;
+  readonly #underWay = new Set<Promise<void>>();
   readonly #links: Links;
   readonly #processes: ProcessTable;
 
@@ -135,11 +136,13 @@ export class Health {
     return running && this.#status(running);
   }
 
-  close(): void {
+  /** Ends the checks; settles when no program of theirs is left. */
+  async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#ruleTimer);
     for (const running of this.#running) this.#end(running);
     this.#links.close();
+    await Promise.all(this.#underWay);
   }
 
   #create(config: CheckConfig, holdsBack: boolean): Running {
@@ -175,7 +178,7 @@ export class Health {
     if (running.closed || running.abort !== undefined) return;
     clearTimeout(running.timer);
     const waitMs = running.poked ? 0 : Math.max(0, running.memory.dueMs - this.parts.nowMs());
-    running.timer = setTimeout(() => void this.#run(running), waitMs);
+    running.timer = setTimeout(() => this.#begin(running), waitMs);
   }
 
   #poke(name: string): void {
@@ -184,8 +187,14 @@ export class Health {
     running.poked = true;
     if (running.abort === undefined) {
       clearTimeout(running.timer);
-      void this.#run(running);
+      this.#begin(running);
     }
+  }
+
+  #begin(running: Running): void {
+    const run = this.#run(running);
+    this.#underWay.add(run);
+    void run.finally(() => this.#underWay.delete(run));
   }
 
   async #run(running: Running): Promise<void> {

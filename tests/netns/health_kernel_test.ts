@@ -59,7 +59,7 @@ Deno.test(
       note("address gone, known after", moved);
       const since = health.told.length;
       pair.a.ip("link", "add", "vx", "type", "veth", "peer", "name", "vy");
-    pair.a.ip("link", "set", "vy", "up");
+      pair.a.ip("link", "set", "vy", "up");
       pair.a.ip("link", "set", "vx", "up");
       await health.untilCheck("absent", "up", since);
     } finally {
