@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { LAB_PORTS } from "../../src/lab/lab.ts";
 import { TCP_FLAG } from "../../src/wire/tcp.ts";
+import { bpfUnavailable } from "../unit/ffi/ebpf_support.ts";
 import { ACK, type SeenFrame, TCP, UDP } from "./farm_frames.ts";
 import {
   answersIn,
@@ -29,6 +30,8 @@ const CLIENT_ADDRESSES = 12;
 const FAMILIES = ["ipv4", "ipv6"] as const;
 const DATAGRAM_BYTES = 3000;
 const PINGS = 2;
+/** Whether plain packets go the fast path where it is not switched off. */
+const PERMITTED = bpfUnavailable === undefined;
 const UPLOAD_BYTES = 16 << 20;
 
 const SERVICES = [
@@ -37,9 +40,18 @@ const SERVICES = [
   { name: "datagrams", protocol: "udp", ports: [PORT] },
 ];
 
-for (const mode of ["multicast", "unicast"] as const) {
+/** The way of the packets: plain ones straight into the kernel, or all of them through the daemon. */
+const FARMS = [
+  { mode: "multicast", env: undefined },
+  { mode: "unicast", env: { VIPFARM_FASTPATH: "off" } },
+] as const;
+
+for (const { mode, env } of FARMS) {
   Deno.test(
-    { name: `packets with a ${mode} virtual MAC`, ignore: farmUnavailable !== undefined },
+    {
+      name: `packets with a ${mode} virtual MAC${env === undefined ? "" : ", all through the daemon"}`,
+      ignore: farmUnavailable !== undefined,
+    },
     async (t) => {
       await using lab = await startFarm({
         nodes: 3,
@@ -47,8 +59,9 @@ for (const mode of ["multicast", "unicast"] as const) {
         mode,
         addressesPerClient: CLIENT_ADDRESSES,
         config: { services: SERVICES },
-      });
+      }, { env });
       await startServers(lab);
+      const isFast = env === undefined && PERMITTED;
       const farm = await Farm.of(lab);
       using raw = farm.raw;
       using router = farm.router;
@@ -167,11 +180,15 @@ for (const mode of ["multicast", "unicast"] as const) {
               assert.equal(got, wanted, "what arrived is what was sent");
             });
             assertAccounted(seen);
-            const arrived = [...seen.tuns.values()].flat().map(({ packet }) => packet!);
-            const largest = Math.max(...arrived.map(({ length }) => length));
-            assert.ok(largest > 60_000, `the largest packet on a TUN device has ${largest} bytes`);
-            const payload = arrived.filter(({ protocol }) => protocol === TCP).length;
-            assert.ok(payload > 0 && payload < UPLOAD_BYTES / 1500, `${payload} packets on the TUN devices`);
+            const arrived = [...seen.tuns.values()].flat().filter(({ packet }) => packet!.protocol === TCP);
+            const fast = [...seen.counted.values()].reduce((sum, each) => sum + each.fast, 0);
+            const packets = arrived.length + fast;
+            assert.ok(packets > 0 && packets < UPLOAD_BYTES / 1500, `${packets} packets`);
+            if (!isFast) {
+              const largest = Math.max(...arrived.map(({ packet }) => packet!.length));
+              assert.ok(largest > 60_000, `the largest packet on a TUN device has ${largest} bytes`);
+            }
+            assert.equal(fast > 0, isFast, `${fast} packets went the fast path`);
           }
         }
       });
@@ -372,7 +389,8 @@ for (const mode of ["multicast", "unicast"] as const) {
           );
           const ports = [...seen.tuns.values()].flat().filter(({ packet }) => packet?.protocol === UDP)
             .map(({ packet }) => packet!.sourcePort).sort((a, b) => a - b);
-          assert.deepEqual(ports, [...Array.from({ length: 6 }, (_, i) => 31_200 + i), 31_300]);
+          const plain = isFast ? [] : [31_300];
+          assert.deepEqual(ports, [...Array.from({ length: 6 }, (_, i) => 31_200 + i), ...plain]);
           assertAccounted(seen);
         }
       });

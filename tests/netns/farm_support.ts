@@ -1,7 +1,7 @@
 /** What the tests of a whole farm share: bringing one up, asking every node, and reading its counters. */
 
 import assert from "node:assert/strict";
-import { Lab, type LabOptions } from "../../src/lab/lab.ts";
+import { Lab, type LabOptions, type StartOptions } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
 import { labUnavailable } from "../../src/lab/privilege.ts";
 
@@ -14,11 +14,11 @@ const SECRET = "a farm of three nodes, for tests";
 const SETTLE_TIMEOUT_MS = 30_000;
 
 /** A lab with everything running and every bucket claimed by one node. */
-export async function startFarm(options: LabOptions): Promise<Lab> {
+export async function startFarm(options: LabOptions, start: StartOptions = {}): Promise<Lab> {
   const lab = await Lab.create(options);
   try {
     await Deno.writeTextFile(`${lab.directory}/secret`, btoa(SECRET) + "\n", { mode: 0o600 });
-    await Promise.all([lab.startServices(), lab.startNodes()]);
+    await Promise.all([lab.startServices(), lab.startNodes(start)]);
     await waitForClaims(lab);
     return lab;
   } catch (error) {
