@@ -20,6 +20,12 @@ import { type Watcher } from "./watcher.ts";
 /** Longest reason: it stands in a line of a status. */
 const REASON_LENGTH_MAX = 300;
 
+/**
+ * Between a change of the facts and the look at the rules. A rule may change what it is about (`node.state`), and then
+ * itself: that must not turn round and round at once.
+ */
+const FACTS_MS = 100;
+
 /** What the daemon gives. */
 export interface HealthParts {
   readonly node: string;
@@ -59,6 +65,7 @@ export class Health {
   #running: Running[] = [];
   #rules: RuleMemory[];
   #ruleTimer: ReturnType<typeof setTimeout> | undefined;
+  #factsTimer: ReturnType<typeof setTimeout> | undefined;
   #nodeSinceMs: number;
   #told = "";
   /** Names of the rules in effect, as last told. */
@@ -116,9 +123,13 @@ export class Health {
     this.#judge();
   }
 
-  /** Members or the node's state have changed: rules may name them. */
+  /** Members or the node's state have changed: rules may name them, and are looked at soon. */
   factsChanged(): void {
-    if (this.#config.rules.length > 0) this.#judge();
+    if (this.#config.rules.length === 0 || this.#closed) return;
+    this.#factsTimer ??= setTimeout(() => {
+      this.#factsTimer = undefined;
+      this.#judge();
+    }, FACTS_MS);
   }
 
   state(): HealthState {
@@ -140,6 +151,7 @@ export class Health {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#ruleTimer);
+    clearTimeout(this.#factsTimer);
     for (const running of this.#running) this.#end(running);
     this.#links.close();
     await Promise.all(this.#underWay);
