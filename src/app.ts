@@ -158,6 +158,7 @@ class Daemon {
       planServices(config.services, vips),
       keys.flowKey,
       this.#claims,
+      () => this.#dataplanes.flatMap(({ flows }) => flows ?? []),
     );
     this.resources.defer(() => this.#connections.close());
     const { networks, warnings } = hostNetworks(config.heartbeat, this.#node.heartbeatInterfaces);
@@ -265,6 +266,9 @@ class Daemon {
         problem: "the configuration differs from the running one in more than weights",
         remedy: "Restart vipfarm to use it.",
       });
+    }
+    for (const { interface: name, flows } of rehearsal.flows ?? []) {
+      this.#dataplanes.find((dataplane) => dataplane.interface === name)?.flows?.restore(flows);
     }
     this.#membership.start({ kind: "rehearse", ...rehearsal, held: this.#connections.look() });
     await this.#rehearsed.promise;
@@ -385,8 +389,9 @@ class Daemon {
         wakeDescriptor: this.#membership.wake.fd,
         tables: [
           { keepsConnections: false },
-          ...services.map(({ protocol }) => ({
-            keepsConnections: protocol === "tcp",
+          ...services.map(({ protocol, flowTimeoutMs }) => ({
+            keepsConnections: protocol === "tcp" || flowTimeoutMs !== undefined,
+            flows: flowTimeoutMs !== undefined,
           })),
         ],
         claims: this.#claims.buffer,
@@ -441,9 +446,21 @@ class Daemon {
     this.#membership.send({ kind: "answer", id: order.id, code, text });
   }
 
-  #snapshot({ membership, senders }: Extract<FromMembership, { kind: "saved" }>): Snapshot {
+  #snapshot({ membership, senders, isFrozen }: Extract<FromMembership, { kind: "saved" }>): Snapshot {
     const identity = identityOf(this.#config, this.#node.name);
-    return { identity, membership, senders, draining: this.#state.drained, weight: this.#settings.weight };
+    const flows = isFrozen
+      ? undefined
+      : this.#dataplanes.flatMap(({ interface: name, flows }) =>
+        flows === undefined ? [] : [{ interface: name, flows: flows.save(boottimeMs32()) }]
+      );
+    return {
+      identity,
+      membership,
+      senders,
+      flows,
+      draining: this.#state.drained,
+      weight: this.#settings.weight,
+    };
   }
 
   /** Tells the supervisor what it needs when this process crashes, or is replaced. */

@@ -82,6 +82,7 @@ class MembershipThread {
     if (plan.standby) kernel?.hold();
     this.#publisher = new ClaimsPublisher(plan.keys.rendezvousKey, this.#claims, plan.tables, realtimeMs);
     // First of all: these connections have waited since this node's program ended.
+    this.#publisher.keep(plan.retain);
     this.#retain(plan.held);
     // Compiled and cached before the first heartbeat, not in the middle of the first change.
     this.#publisher.warmUp(plan.name);
@@ -127,7 +128,8 @@ class MembershipThread {
   }
 
   #save(): void {
-    post({ kind: "saved", membership: this.#membership.save(), senders: this.#replay.save() });
+    const isFrozen = this.#frozen;
+    post({ kind: "saved", membership: this.#membership.save(), senders: this.#replay.save(), isFrozen });
   }
 
   /** Everything that `restore` and `begin` will run, on a membership of its own: what runs for the first time is slow. */
@@ -153,9 +155,10 @@ class MembershipThread {
   }
 
   /** The other process has stopped: takes part from here on. */
-  begin({ weights, draining }: Extract<ToMembership, { kind: "begin" }>): Promise<void> {
+  begin({ weights, draining, retain }: Extract<ToMembership, { kind: "begin" }>): Promise<void> {
     this.#claims.kernel?.release(true);
     this.#open();
+    this.#publisher.keep(retain);
     // What the rehearsal found is retained; what was lost since then became so by the publication.
     this.#announceHeld();
     this.#membership.setSettings(weights, { draining }, boottimeMs());

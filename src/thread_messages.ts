@@ -41,6 +41,7 @@ export interface MembershipPlan {
   intervalMs: number;
   weights: number[];
   draining: boolean;
+  retain?: readonly boolean[];
   servicesDigest: number;
   quorum: QuorumRule | undefined;
   port: number;
@@ -82,7 +83,7 @@ export type ToMembership =
   /** Claim what another process of this node claims. */
   | { kind: "restore"; membership: SavedMembership; senders: readonly SavedSender[] }
   /** After `restore`: the other process has stopped. */
-  | { kind: "begin"; weights: number[]; draining: boolean }
+  | { kind: "begin"; weights: number[]; draining: boolean; retain?: readonly boolean[] }
   /** Once a second: frames for the virtual IPs that this node has seen since its start. */
   | { kind: "vipFrames"; count: number }
   | { kind: "leave" }
@@ -109,7 +110,7 @@ export type FromMembership =
     finding: LanFinding | undefined;
   }
   | { kind: "rehearsed" }
-  | { kind: "saved"; membership: SavedMembership; senders: SavedSender[] }
+  | { kind: "saved"; membership: SavedMembership; senders: SavedSender[]; isFrozen: boolean }
   | { kind: "restored" }
   | { kind: "handedOver" }
   | { kind: "finished" };

@@ -78,7 +78,9 @@ export interface FarmParts {
   /** What the checks of this node have found. */
   health?(): HealthState;
   /** The application of this node. */
-  application?(): { readonly state: string; readonly reason: string };
+  application?(): { readonly state: string; readonly reason: string; readonly scriptsRun?: number };
+  /** Largest lateness of a timer of this thread in the last seconds. */
+  loopLagMs?(): number;
   now32(): number;
   /** The clock of the membership thread, in ms. */
   nowMs(): number;
@@ -89,6 +91,7 @@ export class Farm implements FarmSource {
   readonly #owners: OwnerTables;
   readonly #rates = new Rates();
   readonly #connections = new ConnectionCount();
+  #observeTakeover: (durationMs: number) => void = () => {};
   readonly #history = new History();
   #members: readonly MemberView[] = [];
   /** Reports of the other members as they came, and read. */
@@ -112,6 +115,7 @@ export class Farm implements FarmSource {
 
   /** Takes a new view of the membership thread. */
   update(members: readonly MemberView[], basis: ClaimsBasis): void {
+    this.#noteTakeovers(members);
     this.#members = members;
     this.#owners.update(basis);
     this.events.stir(); // who watches the farm is told
@@ -256,6 +260,18 @@ export class Farm implements FarmSource {
     return this.#history.since(afterMs);
   }
 
+  onTakeover(observe: (durationMs: number) => void): void {
+    this.#observeTakeover = observe;
+  }
+
+  scriptsRun(): number {
+    return this.parts.application?.().scriptsRun ?? 0;
+  }
+
+  loopLagMs(): number {
+    return this.parts.loopLagMs?.() ?? 0;
+  }
+
   get logLevel(): LogLevel {
     return this.parts.log.level;
   }
@@ -353,11 +369,12 @@ export class Farm implements FarmSource {
   }
 
   #ownReport(): OwnReport {
-    const application = this.parts.application?.();
+    const { state, reason } = this.parts.application?.() ?? {};
     const down = (this.parts.health?.().checks ?? []).filter(({ state }) => state === "down");
     return {
       version: VERSION,
-      ...application,
+      state,
+      reason,
       claimed: this.#config.services.map((_, index) => this.#claimedShare(index + 1)),
       connections: this.#connections.now,
       retained: this.parts.retained(),
@@ -370,6 +387,16 @@ export class Farm implements FarmSource {
 
   #digest(): string {
     return this.#config.digest.slice(0, 16);
+  }
+
+  /** A view comes after its claims were published: who is dead in it has been replaced. */
+  #noteTakeovers(members: readonly MemberView[]): void {
+    for (const { name, state, lastHeardMs } of members) {
+      const before = this.#members.find((member) => member.name === name)?.state;
+      // Who left in order gave its buckets away before it was gone.
+      if (state !== "dead" || before === undefined || before === "dead" || before === "leaving") continue;
+      this.#observeTakeover(this.parts.nowMs() - lastHeardMs);
+    }
   }
 
   #self(): MemberView | undefined {

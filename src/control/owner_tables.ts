@@ -15,7 +15,8 @@ export class OwnerTables {
   /** By the weights in it: services with equal weights share one. */
   readonly #tables = new Map<string, { table: OwnerTable; shares: Map<string, number> }>();
 
-  constructor(rendezvousKey: Uint8Array) {
+  /** `isGrouped`: whether whole groups of this table's buckets have one owner. */
+  constructor(rendezvousKey: Uint8Array, readonly isGrouped: (table: number) => boolean) {
     this.#columns = new Columns(rendezvousKey);
   }
 
@@ -50,11 +51,16 @@ export class OwnerTables {
 
   #at(number: number): { table: OwnerTable; shares: Map<string, number> } {
     const weighted = this.#voters.map(({ name, weights }) => ({ name, weight: weights[number] ?? 0 }));
-    const key = weighted.map(({ weight }) => weight).join();
+    const columns = this.#columns;
+    const grouped = this.isGrouped(number);
+    const key = `${grouped} ${weighted.map(({ weight }) => weight).join()}`;
     const kept = this.#tables.get(key);
     if (kept !== undefined) return kept;
     const table = OwnerTable.build(
-      weighted.map((member) => ({ ...member, column: this.#columns.of(member.name) })),
+      weighted.map((member) => ({
+        ...member,
+        column: grouped ? columns.groupedOf(member.name) : columns.of(member.name),
+      })),
     );
     const counts = table.counts();
     const built = {

@@ -21,10 +21,11 @@ export function planServices(
   services: readonly ServiceConfig[],
   vips: readonly PlannedVip[],
 ): PlannedService[] {
-  return services.map(({ protocol, ports, affinity, virtualIps }) => ({
+  return services.map(({ protocol, ports, affinity, flowTimeoutMs, virtualIps }) => ({
     protocol,
     ports: ports.map(({ from, to }) => ({ from, to })),
     affinity: AFFINITY[affinity],
+    flowTimeoutMs,
     vips: vips.flatMap(({ address }, index) =>
       virtualIps.some(({ bytes }) => sameBytes(bytes, address)) ? [index] : []
     ),

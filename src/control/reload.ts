@@ -23,12 +23,13 @@ export function fixedParts(config: FarmConfig): Record<string, unknown> {
     secret_file: config.secretFile,
     interface: config.interface,
     virtual_ips: virtualIps.map(({ address, mode, interface: name }) => [address.text, mode, name]),
-    services: services.map(({ name, virtualIps, protocol, ports, affinity }) => [
+    services: services.map(({ name, virtualIps, protocol, ports, affinity, flowTimeoutMs }) => [
       name,
       virtualIps.map(({ text }) => text),
       protocol,
       ports,
       affinity,
+      flowTimeoutMs,
     ]),
     uncovered: config.uncovered,
     heartbeat: { ...heartbeat, groups: [heartbeat.groups.ipv4?.text, heartbeat.groups.ipv6.text] },

@@ -129,7 +129,7 @@ export class ClaimsPublisher {
         basis,
         contested(table),
         stillFresh,
-        this.tables[table].keepsConnections && this.tables[table].flows !== true ? orphaned : 0,
+        this.tables[table].keepsConnections && !this.#hasFlows(table) ? orphaned : 0,
       )
     );
   }
@@ -156,11 +156,12 @@ export class ClaimsPublisher {
       ? this.#build(table, [{ name: basis.ownName, weight }, ...others]).owner
       : undefined;
     const previousOwner = claimsAny && previousWeight !== weight
-      ? OwnerTable.build(this.#weighted(table, [{ name: basis.ownName, weight: previousWeight }, ...others])).owner
+      ? OwnerTable.build(this.#weighted(table, [{ name: basis.ownName, weight: previousWeight }, ...others]))
+        .owner
       : owner;
     const bytes = this.claims.tables[table];
     const keeps = this.#keeps[table];
-    const flows = this.tables[table].flows === true;
+    const flows = this.#hasFlows(table);
     let lost = false, gained = false;
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
       const before = bytes[bucket];
@@ -176,7 +177,9 @@ export class ClaimsPublisher {
           if (!gained) this.#noteGain();
           gained = true;
         }
-      } else if (keeps && (before & CLAIM) !== 0 && !(flows && (before & (CONTESTED | RETAINED)) === CONTESTED)) {
+      } else if (
+        keeps && (before & CLAIM) !== 0 && !(flows && (before & (CONTESTED | RETAINED)) === CONTESTED)
+      ) {
         flags = RETAINED;
         lost = true;
       } else {
@@ -194,6 +197,7 @@ export class ClaimsPublisher {
    * retained as if they had been lost.
    */
   retain(table: number, held: Uint8Array): void {
+    if (!this.#keeps[table]) return;
     const bytes = this.claims.tables[table];
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
       if ((held[bucket >> 3] & (1 << (bucket & 7))) === 0 || (bytes[bucket] & CLAIM) !== 0) continue;
@@ -228,7 +232,7 @@ export class ClaimsPublisher {
    * Returns the tables whose retained buckets changed.
    */
   releaseFlows(): number[] {
-    return this.tables.flatMap(({ flows }, table) => flows === true && this.#release(table) ? [table] : []);
+    return this.tables.flatMap((_, table) => this.#hasFlows(table) && this.#release(table) ? [table] : []);
   }
 
   /** Retains nothing in this table. True if it did. */
@@ -251,7 +255,7 @@ export class ClaimsPublisher {
     if (gone) this.#orphanedMs = this.wallMs();
     this.claims.tables.forEach((bytes, table) => {
       const bitmap = contested(table);
-      const flows = this.tables[table].flows === true;
+      const flows = this.#hasFlows(table);
       let gained = false;
       for (let bucket = 0; bucket < BUCKETS; bucket++) {
         const before = bytes[bucket];
@@ -304,16 +308,19 @@ export class ClaimsPublisher {
     return groups;
   }
 
+  #hasFlows(table: number): boolean {
+    return this.tables[table].flows === true;
+  }
+
   /** The table for these members: one that is there already, else from runners-up, else built anew. */
   #build(table: number, wanted: Members): OwnerTable {
     const last = this.#current[table];
     // Services with equal weights have equal tables: one is built for all of them.
-    const flows = this.tables[table].flows;
-    const equal = [last, ...this.#current.filter((_, other) => this.tables[other].flows === flows)].find((each) =>
-      each !== undefined && sameMembers(each.members, wanted)
-    );
+    const alike = this.#current.filter((_, other) => this.#hasFlows(other) === this.#hasFlows(table));
+    const equal = [last, ...alike].find((each) => each !== undefined && sameMembers(each.members, wanted));
     const departed = last === undefined ? -1 : departure(last.members, wanted);
-    const next = equal ?? (departed > 0 ? last!.without(departed) : OwnerTable.build(this.#weighted(table, wanted)));
+    const next = equal ??
+      (departed > 0 ? last!.without(departed) : OwnerTable.build(this.#weighted(table, wanted)));
     this.#current[table] = next;
     return next;
   }
@@ -322,7 +329,7 @@ export class ClaimsPublisher {
     const columns = this.#columns;
     return members.map((member) => ({
       ...member,
-      column: this.tables[table].flows === true ? columns.groupedOf(member.name) : columns.of(member.name),
+      column: this.#hasFlows(table) ? columns.groupedOf(member.name) : columns.of(member.name),
     }));
   }
 }

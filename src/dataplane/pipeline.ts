@@ -14,7 +14,8 @@ import { ND_ADVERTISEMENT_FRAME_BYTES, writeNeighbourAdvertisement } from "../wi
 import { PacketKind, PacketView, parseEthernet, PROTOCOL } from "../wire/packet.ts";
 import { TCP_FLAG } from "../wire/tcp.ts";
 import { FRAGMENT_ACCEPT, FRAGMENT_DROP, FragmentTable } from "./fragments.ts";
-import { type DataplanePlan, PRESENCE, ServiceTable, VipTable } from "./plan.ts";
+import { type FlowPlace, FlowTable } from "./flow_table.ts";
+import { type DataplanePlan, flowTimeoutsMs, PRESENCE, ServiceTable, VipTable } from "./plan.ts";
 import { RateLimit } from "./rate_limit.ts";
 import {
   CLAIM,
@@ -76,6 +77,8 @@ export class Pipeline {
   readonly #arpReply = new Uint8Array(ARP_FRAME_BYTES);
   readonly #advertisement = new Uint8Array(ND_ADVERTISEMENT_FRAME_BYTES);
   readonly #acceptUncovered: boolean;
+  readonly #flows: FlowTable | undefined;
+  readonly #place: FlowPlace = { vip: 0, service: 0, bucket: 0 };
   readonly #resets = new RateLimit(RESETS_PER_SECOND, RESETS_AT_ONCE);
   readonly #release = (offset: number, length: number) => this.#releaseHeld(offset, length);
 
@@ -90,6 +93,7 @@ export class Pipeline {
     this.#flowHash = new FlowHash(plan.flowKey);
     this.#claims = new SharedClaims(plan.claims);
     this.#slots = new SharedCounters(plan.counters).slots;
+    this.#flows = plan.flows && new FlowTable(plan.flows, flowTimeoutsMs(plan.services));
     this.#plan = plan;
     this.#acceptUncovered = plan.uncovered === "owner";
   }
@@ -140,6 +144,9 @@ export class Pipeline {
     if (kind === PacketKind.udp) {
       const service = this.#services.udp(vip, view.destinationPort);
       if (service === 0) return this.#decideUncovered(offset);
+      if (this.#flows !== undefined && this.#flows.timeoutsMs[service] > 0) {
+        return this.#decideFlow(this.#flows, vip, service, offset);
+      }
       const flags = this.#flags(service, view.family, view.sourceOffset, view.sourcePort);
       return (flags & CLAIM) !== 0 ? this.#accept(offset, VERDICT.accepted) : VERDICT.not_owner;
     }
@@ -175,6 +182,35 @@ export class Pipeline {
     return unanswered ? VERDICT.not_held : this.#acceptOrphan(offset);
   }
 
+  /**
+   * UDP of a service whose flows stay. Nothing tells a new flow from one that another node keeps, so a contested bucket is
+   * served by the one node that retains it, new flows included; those are not remembered, so that it comes to an end.
+   */
+  #decideFlow(flows: FlowTable, vip: number, service: number, offset: number): number {
+    const view = this.#view;
+    const { sourceOffset, sourcePort, family } = view;
+    const affinity = this.#services.affinity[service] as 0 | 1 | 2;
+    const bucket = this.#flowHash.bucket(affinity, this.bytes, sourceOffset, family as 4 | 6, sourcePort);
+    const flags = this.#flagsOf(service, bucket);
+    const verdict = this.#acceptFlow(flags, offset);
+    if (verdict !== VERDICT.accepted && verdict !== VERDICT.accepted_held) return verdict;
+    const place = this.#place;
+    place.vip = vip;
+    place.service = service;
+    place.bucket = bucket;
+    const ports = (sourcePort << 16) | view.destinationPort;
+    const isOwn = (flags & CLAIM) !== 0;
+    flows.note(this.bytes, sourceOffset, family, ports, place, this.ports.now32(), isOwn);
+    return verdict;
+  }
+
+  /** Flows that are retained need the lease, unlike connections: no kernel says that nobody else serves them. */
+  #acceptFlow(flags: number, offset: number): number {
+    if ((flags & RETAINED) !== 0) return this.#accept(offset, VERDICT.accepted_held);
+    if ((flags & (CLAIM | CONTESTED)) === CLAIM) return this.#accept(offset, VERDICT.accepted);
+    return (flags & CLAIM) !== 0 ? VERDICT.not_held : VERDICT.not_owner;
+  }
+
   /** An ICMP error belongs to the flow quoted in it, seen from the client: its destination is the client. */
   #decideIcmpError(vip: number, offset: number): number {
     const view = this.#view;
@@ -206,6 +242,7 @@ export class Pipeline {
       );
       return held ? this.#acceptHeld(offset, flags) : VERDICT.not_held;
     }
+    if ((this.#flows?.timeoutsMs[service] ?? 0) > 0) return this.#acceptFlow(flags, offset);
     return (flags & CLAIM) !== 0 ? this.#accept(offset, VERDICT.accepted) : VERDICT.not_owner;
   }
 

@@ -39,8 +39,15 @@ export interface DataplanePlan {
   flowKey: Uint8Array;
   /** Descriptor of the prefilter's program (prefilter.ts); undefined where the kernel has none. */
   prefilterDescriptor?: number;
+  /** Where flows are remembered (flow_table.ts); undefined if no service asks for it. */
+  flows?: SharedArrayBuffer;
   claims: SharedArrayBuffer;
   counters: SharedArrayBuffer;
+}
+
+/** By service number: how long an idle flow is kept; 0: not at all. */
+export function flowTimeoutsMs(services: readonly PlannedService[]): number[] {
+  return [0, ...services.map(({ flowTimeoutMs }) => flowTimeoutMs ?? 0)];
 }
 
 /** Table 0: presence. It decides ARP, neighbour discovery, ICMP and what no service covers. */

@@ -210,9 +210,12 @@ export abstract class MembershipState {
     return lines.sort((a, b) => a.name < b.name ? -1 : 1);
   }
 
-  /** Groups of buckets whose open connections others keep, live or held; `undefined` if there are none. */
-  retainedByOthers(table: number): Readonly<Uint8Array> | undefined {
-    if (this.holds.buckets !== undefined) return this.holds.buckets;
+  /**
+   * Groups of buckets whose open connections others keep, live or (unless `held` is false) held; `undefined` if there are
+   * none.
+   */
+  retainedByOthers(table: number, held = true): Readonly<Uint8Array> | undefined {
+    if (held && this.holds.buckets !== undefined) return this.holds.buckets;
     let union: Uint8Array | undefined;
     for (const member of this.members.values()) {
       if (!member.confirmed) continue;

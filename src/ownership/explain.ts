@@ -7,7 +7,7 @@ import { EXIT, VipfarmError } from "../core/errors.ts";
 import { BUCKETS } from "../core/limits.ts";
 import { isLastResort, plainWeight, weightFactor } from "../core/weight.ts";
 import { AFFINITY, type Affinity, FlowHash, NETWORK_PREFIX_LENGTH } from "./flow_hash.ts";
-import { Draws } from "./rendezvous.ts";
+import { Draws, firstOfGroup } from "./rendezvous.ts";
 import { nameBefore } from "./table.ts";
 
 /** The flow to explain, and the keys of the farm. */
@@ -16,6 +16,8 @@ export interface FlowQuestion {
   /** The client's port; needed with affinity `connection` only. */
   readonly port?: number;
   readonly affinity: Affinity;
+  /** Whether groups of buckets have one owner, as for services with UDP flows that stay. */
+  readonly grouped?: boolean;
   readonly flowKey: Uint8Array;
   readonly rendezvousKey: Uint8Array;
 }
@@ -51,7 +53,8 @@ export function explainFlow(
   question: FlowQuestion,
   members: readonly { readonly name: string; readonly weight: number }[],
 ): Explanation {
-  const bucket = bucketOfFlow(question);
+  const hashed = bucketOfFlow(question);
+  const bucket = question.grouped === true ? firstOfGroup(hashed) : hashed;
   const scores = members.map(({ name, weight }) => ({
     name,
     weight: plainWeight(weight),

@@ -43,6 +43,19 @@ export function column(rendezvousKey: Uint8Array, name: string): Float64Array {
   return values;
 }
 
+/** Buckets of one group, as heartbeats name them and as services with UDP flows are owned. */
+export const GROUP_BUCKETS = 64;
+
+/** The bucket whose draws decide on this one where whole groups have one owner: the first of its group. */
+export function firstOfGroup(bucket: number): number {
+  return bucket & -GROUP_BUCKETS;
+}
+
+/** A column by which the buckets of each group have one owner. */
+function groupedColumn(values: Float64Array): Float64Array {
+  return values.map((_, bucket) => values[firstOfGroup(bucket)]);
+}
+
 /**
  * Columns kept: those of a full farm, and some of members that left and may come back. Each takes 512 KiB, so this
  * is at most 20 MiB.
@@ -54,6 +67,7 @@ export class Columns {
   readonly #rendezvousKey: Uint8Array;
   /** In order of last use: a Map keeps the order of insertion. */
   readonly #kept = new Map<string, Float64Array>();
+  readonly #grouped = new WeakMap<Float64Array, Float64Array>();
 
   constructor(rendezvousKey: Uint8Array) {
     this.#rendezvousKey = rendezvousKey.slice();
@@ -71,6 +85,14 @@ export class Columns {
       }
     }
     return values;
+  }
+
+  /** The same for services of which whole groups have one owner. */
+  groupedOf(name: string): Float64Array {
+    const values = this.of(name);
+    let grouped = this.#grouped.get(values);
+    if (grouped === undefined) this.#grouped.set(values, grouped = groupedColumn(values));
+    return grouped;
   }
 
   /** Whether the column of this member is kept. */

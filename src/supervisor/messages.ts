@@ -44,6 +44,8 @@ export interface Snapshot {
   readonly identity: string;
   readonly membership: SavedMembership;
   readonly senders: readonly SavedSender[];
+  /** UDP flows that stay, by interface; with `save` only, for they are many. */
+  readonly flows?: ReadonlyArray<{ readonly interface: string; readonly flows: Uint8Array }>;
   /** Set by orders, in place of the file's. */
   readonly draining: boolean;
   readonly weight?: number;
