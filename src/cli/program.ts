@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { registerLiveVerbs } from "./verbs_live.ts";
 import { registerFarmVerbs } from "./verbs_farm.ts";
 import { registerFileVerbs } from "./verbs_file.ts";
+import { registerImportVerb } from "./verbs_import.ts";
 import { registerSetupVerbs } from "./verbs_setup.ts";
 import { registerProgramVerbs } from "./verbs_program.ts";
 import { VERSION } from "../version.ts";
@@ -36,6 +37,7 @@ export function buildProgram(output: Output): Command {
   program.commandsGroup("The configuration:");
   registerSetupVerbs(program, output);
   registerFileVerbs(program, output);
+  registerImportVerb(program, output);
   program.commandsGroup("The running farm, from any node:");
   registerLiveVerbs(program);
   program.commandsGroup("The program:");

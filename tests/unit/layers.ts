@@ -9,7 +9,7 @@ import { importedSpecifiers, type SourceFile, withoutComments } from "./source_t
 export const LAYERS: readonly (readonly string[])[] = [
   ["core", "entry_points"],
   ["wire", "ffi", "config", "version"],
-  ["ownership"],
+  ["ownership", "import"],
   ["membership"],
   ["dataplane", "host"],
   ["health", "application", "notify"],

@@ -1,0 +1,60 @@
+/** `vipfarm import`: the configuration of another system as a vipfarm file. */
+import { Argument, type Command } from "commander";
+import { EXIT, VipfarmError } from "../core/errors.ts";
+import { type Output } from "./output.ts";
+
+interface ImportCommandOptions {
+  readonly farm: string;
+  readonly interface: string;
+  readonly secretFile: string;
+  readonly scripts: string;
+  readonly output?: string;
+}
+
+/** Adds the verb to the program. */
+export function registerImportVerb(program: Command, output: Output): void {
+  program.command("import")
+    .addArgument(new Argument("<SYSTEM>", "the system that the file is of").choices(["safekit"]))
+    .argument("<FILE>", "its configuration, such as userconfig.xml")
+    .description("the configuration of another system as a vipfarm file, and what could not be translated")
+    .option("--farm <NAME>", "name of the farm", "web")
+    .option("--interface <NAME>", "where clients reach the virtual IPs", "eth0")
+    .option("--secret-file <FILE>", "the farm secret", "/etc/vipfarm/secret")
+    .option("--scripts <DIR>", "where the application's scripts are on the nodes", "/etc/vipfarm/scripts")
+    .option("-o, --output <FILE>", "write it there, if there is no such file yet (default: stdout)")
+    .addHelpText(
+      "after",
+      `
+What could not be translated goes to stderr as file:line: what it is, what to do, and into the file as comments.
+
+Example:
+  vipfarm import safekit userconfig.xml --interface ens3 --output vipfarm.yaml`,
+    )
+    .action(async (_system: "safekit", path: string, options: ImportCommandOptions) => {
+      const { importSafekit } = await import("../import/safekit.ts");
+      const { yaml, notes } = importSafekit(await readText(path), options);
+      if (options.output === undefined) output.answer(yaml);
+      else await (await import("./new_file.ts")).writeNewFile(options.output, yaml, { mode: 0o644 });
+      for (const { line, kind, text } of notes) output.note(`${path}:${line}: ${kind}: ${text}`);
+      const left = notes.filter(({ kind }) => kind === "untranslated").length;
+      output.note(
+        `${left === 0 ? "Nothing is left" : `${left} left`} untranslated. Then: vipfarm check -c ${
+          options.output ?? "FILE"
+        }`,
+      );
+    });
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (cause) {
+    throw new VipfarmError({
+      operation: "import a configuration",
+      problem: cause instanceof Error ? cause.message : String(cause),
+      value: path,
+      exitCode: cause instanceof Deno.errors.PermissionDenied ? EXIT.privilege : EXIT.no,
+      cause,
+    });
+  }
+}
