@@ -69,6 +69,13 @@ export const libc = Deno.dlopen("libc.so.6", {
   syscallBpf: { name: "syscall", parameters: ["i32", "i32", "buffer", "u32"], result: "i32" },
   // the same as pidfd_open(2): pid_t pid, unsigned int flags
   syscallPidfdOpen: { name: "syscall", parameters: ["i32", "i32", "u32"], result: "i32" },
+  // long syscall(long number, ...); as membarrier(2): int cmd, unsigned int flags, int cpu_id
+  syscallMembarrier: {
+    name: "syscall",
+    parameters: ["i32", "i32", "u32", "i32"],
+    result: "i32",
+    nonblocking: true,
+  },
   // int socket(int domain, int type, int protocol);
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   // int bind(int sockfd, const struct sockaddr *addr, socklen_t addrlen);

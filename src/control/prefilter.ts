@@ -1,4 +1,5 @@
 /** Whether this daemon has the kernel's prefilter and fast path, and the one sentence each that says why not. */
+import { gracePeriod } from "../../ffi/grace_period.ts";
 import { VipfarmError } from "../core/errors.ts";
 import { type FarmEventInit } from "../core/events.ts";
 import { type KernelClaims } from "../dataplane/kernel_claims.ts";
@@ -77,6 +78,11 @@ export class OptionalPrefilter {
       each.left = fast;
       each.taken = taken;
     }
+  }
+
+  /** Waits until packets that the kernel took by claims of before this call are with their sockets. */
+  async settled(): Promise<void> {
+    if (this.#fast.length > 0) await gracePeriod();
   }
 
   /** After every thread that uses it. */
