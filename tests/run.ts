@@ -15,7 +15,7 @@ const STATIC_CHECKS = [
   ["check", "--quiet", "."],
 ];
 
-const NAMESPACE_SUITES = "tests/netns";
+const NAMESPACE_SUITES = ["tests/netns", "tests/browser"];
 const FAST_SUITES = ["tests/unit", "tests/vectors"];
 
 async function check(args: string[]): Promise<Counts> {
@@ -45,8 +45,8 @@ async function runAll(fast: boolean): Promise<Counts> {
   let counts = NO_COUNTS;
   for (const args of STATIC_CHECKS) counts = addCounts(counts, await check(args));
   if (fast) return addCounts(counts, await test("--parallel", ...FAST_SUITES));
-  counts = addCounts(counts, await test("--parallel", `--ignore=${NAMESPACE_SUITES}`, "tests"));
-  return addCounts(counts, await test(NAMESPACE_SUITES));
+  counts = addCounts(counts, await test("--parallel", `--ignore=${NAMESPACE_SUITES.join()}`, "tests"));
+  return addCounts(counts, await test(...NAMESPACE_SUITES));
 }
 
 const fast = Deno.args.includes("--fast");

@@ -28,6 +28,7 @@ const TOOLS: readonly Tool[] = [
   { probe: "nginx", debianPackage: "nginx", usedFor: "the peers' benchmark" },
   { probe: "haproxy", debianPackage: "haproxy", usedFor: "HAProxy as a peer" },
   { probe: "python3", debianPackage: "python3", usedFor: "the independent oracle" },
+  { probe: "chromium", debianPackage: "chromium", usedFor: "the console in a real browser" },
   { probe: "spin", debianPackage: "spin", usedFor: "the model of the hand-over" },
   { probe: "systemd-analyze", debianPackage: "systemd", usedFor: "the unit file" },
   { probe: "gcc", debianPackage: "gcc", usedFor: "the proof of struct layouts" },

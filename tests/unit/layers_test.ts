@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { impurities, layerViolations, moduleOf } from "./layers.ts";
 import { importedSpecifiers, sourceFiles } from "./source_tree.ts";
 
-const program = sourceFiles((path) => path.endsWith(".ts") && /^(src|ffi)\//.test(path));
+const program = sourceFiles((path) => /\.tsx?$/.test(path) && /^(src|ffi)\//.test(path));
 
 Deno.test("imports point one way", () => {
   assert.ok(program.length > 0, "no source file was found");

@@ -8,7 +8,7 @@ const FILE_LINES_MAX = 500;
 const text = sourceFiles((path) =>
   /\.(ts|tsx|md|ya?ml|json|sh|service|py|c|css|html|conf)$|^\.ci\//.test(path)
 );
-const typescript = text.filter(({ path }) => path.endsWith(".ts"));
+const typescript = text.filter(({ path }) => /\.tsx?$/.test(path));
 
 /** `path:line` of every match, so that it can be jumped to. */
 function places(files: typeof text, pattern: RegExp): string[] {

@@ -1,0 +1,75 @@
+/** What the figures mean, where a person would have to put several of them together. Pure. */
+
+import type { FarmStatus } from "../schemas.ts";
+import { shareOf } from "./consequence.ts";
+import { list, percent } from "./format.ts";
+import { type History, recentMean } from "./history.ts";
+
+/** Something worth a look, with what it may come from. */
+export interface Insight {
+  readonly message: string;
+  readonly remedy: string;
+}
+
+/** New flows are compared over this many seconds: long enough that chance evens out. */
+const COMPARED_SAMPLES = 30;
+/** Below this many new flows in that time, shares are left to chance. */
+const FLOWS_MIN = 150;
+/** This much more than its share, as a fraction of all, is no chance any more. */
+const EXCESS_MIN = 0.2;
+
+/** What is odd about the farm and has no warning of its own. */
+export function insightsOf(farm: FarmStatus, history: History | undefined): Insight[] {
+  return [...digestInsight(farm), ...versionInsight(farm), ...hotInsight(farm, history)];
+}
+
+/** The load of each node now, as a fraction of the farm's new flows; undefined while there are too few. */
+export function loadShares(farm: FarmStatus, history: History | undefined): Map<string, number> | undefined {
+  const rates = farm.members.map(({ name }) =>
+    [name, recentMean(history?.nodes[name]?.flows_per_s, COMPARED_SAMPLES) ?? 0] as const
+  );
+  const total = rates.reduce((sum, [, rate]) => sum + rate, 0);
+  if (total * COMPARED_SAMPLES < FLOWS_MIN) return undefined;
+  return new Map(rates.map(([name, rate]) => [name, rate / total]));
+}
+
+/** One node hammered, the others idle: the farm's share is even, the clients are not. */
+function hotInsight(farm: FarmStatus, history: History | undefined): Insight[] {
+  const loads = loadShares(farm, history);
+  if (loads === undefined) return [];
+  const hot = farm.members.find((member) => (loads.get(member.name) ?? 0) - shareOf(member) > EXCESS_MIN);
+  if (hot === undefined) return [];
+  const sticky = farm.services.filter((service) => service.affinity !== "connection").map(({ name }) => name);
+  return [{
+    message: `${hot.name} gets ${percent(loads.get(hot.name) ?? 0)} of the new connections, though ` +
+      `${percent(shareOf(hot))} of the clients are meant for it.`,
+    remedy: sticky.length > 0
+      ? `Few clients, or one proxy in front of many, with affinity by client (${
+        list(sticky)
+      }): all of such a ` +
+        "client's connections go to one node. Affinity `connection` spreads them."
+      : "Shares moved a moment ago, or few clients open most of the connections: look again in half a minute.",
+  }];
+}
+
+function digestInsight(farm: FarmStatus): Insight[] {
+  const own = farm.members.find(({ self }) => self)?.digest;
+  const other = farm.members.filter(({ digest }) =>
+    digest !== undefined && own !== undefined && digest !== own
+  );
+  if (other.length === 0) return [];
+  return [{
+    message: `The configuration of ${list(other.map(({ name }) => name))} differs from that of ${farm.node}.`,
+    remedy: "Carry the same file to every node, and reload it there.",
+  }];
+}
+
+function versionInsight(farm: FarmStatus): Insight[] {
+  const other = farm.members.filter(({ version }) => version !== undefined && version !== farm.version);
+  if (other.length === 0) return [];
+  const told = other.map(({ name, version }) => `${name} runs ${version}`);
+  return [{
+    message: `Not all nodes run the same version: ${list(told)}, ${farm.node} runs ${farm.version}.`,
+    remedy: "That is fine during an upgrade; finish it.",
+  }];
+}
