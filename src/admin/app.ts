@@ -40,6 +40,8 @@ export interface AdminOptions extends StreamOptions {
   readonly bodyWaitMs?: number;
   /** Is told of errors that nobody foresaw; standard error unless told. */
   readonly report?: (error: Error) => void;
+  /** Largest lateness of a timer of this thread in the last seconds. */
+  readonly loopLagMs?: () => number;
   /** Is told of each request that was answered. */
   readonly debug?: (text: string) => void;
 }
@@ -54,7 +56,7 @@ export function createAdminApp(source: FarmSource, options: AdminOptions = {}): 
   const report = options.report ?? ((error) => console.error("admin endpoint:", error));
   const limiter = new FailureLimiter(options.nowMs ?? (() => performance.now()));
   const streams = new EventStreams(source.events, options);
-  const metrics = new Metrics(source, () => streams.open);
+  const metrics = new Metrics(source, () => streams.open, options.loopLagMs ?? (() => 0));
 
   app.onError((error, c) => answerFailure(error, c, report));
   app.notFound((c) =>

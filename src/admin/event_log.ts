@@ -33,6 +33,7 @@ export class EventLog {
   readonly #now: () => Date;
   readonly #waiting = new Set<() => void>();
   readonly #totals: Record<Severity, number> = { info: 0, warning: 0, error: 0 };
+  readonly #counts = new Map<string, { severity: Severity; kind: string; count: number }>();
   #lastId = 0;
   #changes = 0;
 
@@ -63,8 +64,22 @@ export class EventLog {
     const event: FarmEvent = { id: ++this.#lastId, at: this.#now().toISOString(), ...init };
     this.#ring[(event.id - 1) % this.#capacity] = event;
     this.#totals[event.severity]++;
+    this.#count(event);
     this.stir();
     return event;
+  }
+
+  /** Events recorded since the start, by severity and kind. */
+  counts(): ReadonlyArray<{ severity: Severity; kind: string; count: number }> {
+    return [...this.#counts.values()];
+  }
+
+  /** Kinds are words of this program, so there are few of them. */
+  #count({ severity, kind }: FarmEvent): void {
+    const key = `${severity} ${kind}`;
+    const entry = this.#counts.get(key);
+    if (entry === undefined) this.#counts.set(key, { severity, kind, count: 1 });
+    else entry.count++;
   }
 
   /** Wakes who waits, also without an event: what they tell beside the events has changed. */

@@ -3,29 +3,31 @@
  * the source at the moment of the scrape, so that nothing is counted twice or kept in step by hand.
  */
 
-import { Counter, Gauge, Registry } from "prom-client";
+import type { Counter } from "prom-client";
+import { MetricSet } from "./metric_set.ts";
+import { addNodeMetrics } from "./node_metrics.ts";
 import { MEMBER_STATES } from "./schemas.ts";
 import type { FarmSource } from "./source.ts";
 
 /** The metrics of one admin app, in a registry of their own. */
 export class Metrics {
-  readonly #registry = new Registry();
+  readonly #set = new MetricSet();
   readonly #requests: Counter<"method" | "route" | "status">;
 
-  /** `openStreams` tells how many event streams are open. */
-  constructor(source: FarmSource, openStreams: () => number) {
-    this.#requests = new Counter({
-      name: "vipfarm_admin_requests_total",
-      help: "Requests that the admin endpoint answered.",
-      labelNames: ["method", "route", "status"],
-      registers: [this.#registry],
-    });
+  /** `openStreams` tells how many event streams are open, `loopLagMs` how late timers were. */
+  constructor(source: FarmSource, openStreams: () => number, loopLagMs: () => number) {
+    this.#requests = this.#set.counter(
+      "vipfarm_admin_requests_total",
+      "Requests that the admin endpoint answered.",
+      ["method", "route", "status"],
+    );
     this.#farm(source);
     this.#datapath(source);
     this.#heartbeats(source);
     this.#networks(source);
     this.#membership(source);
     this.#daemon(source, openStreams);
+    addNodeMetrics(this.#set, source, loopLagMs);
   }
 
   /** Counts an answered request; `route` is the pattern, never the path, so that the labels stay few. */
@@ -35,228 +37,204 @@ export class Metrics {
 
   /** The text exposition format. */
   async text(): Promise<{ body: string; contentType: string }> {
-    return { body: await this.#registry.metrics(), contentType: this.#registry.contentType };
-  }
-
-  /** A value that can fall, read anew at every scrape. */
-  #gauge(name: string, help: string, labelNames: string[], read: (gauge: Gauge) => void): void {
-    new Gauge({
-      name,
-      help,
-      labelNames,
-      registers: [this.#registry],
-      collect() {
-        this.reset();
-        read(this);
-      },
-    });
-  }
-
-  /** A total that another thread keeps: set, not incremented. */
-  #total(name: string, help: string, labelNames: string[], read: (counter: Counter) => void): void {
-    new Counter({
-      name,
-      help,
-      labelNames,
-      registers: [this.#registry],
-      collect() {
-        this.reset();
-        read(this);
-      },
-    });
+    const { registry } = this.#set;
+    return { body: await registry.metrics(), contentType: registry.contentType };
   }
 
   #farm(source: FarmSource): void {
-    this.#gauge(
+    this.#set.gauge(
       "vipfarm_build_info",
       "Always 1; the labels name the version, the farm and the node.",
       ["version", "farm", "node"],
-      (gauge) => {
+      (tell) => {
         const { version, farm, node } = source.farm();
-        gauge.set({ version, farm, node }, 1);
+        tell(1, { version, farm, node });
       },
     );
-    this.#gauge(
+    this.#set.gauge(
       "vipfarm_ready",
       "1 while this node takes new flows, else 0.",
       [],
-      (gauge) => gauge.set(source.ready().ready ? 1 : 0),
+      (tell) => tell(source.ready().ready ? 1 : 0),
     );
-    this.#gauge("vipfarm_members", "Members by state.", ["state"], (gauge) => {
+    this.#set.gauge("vipfarm_members", "Members by state.", ["state"], (tell) => {
       const members = source.farm().members;
       for (const state of MEMBER_STATES) {
-        gauge.set({ state }, members.filter((member) => member.state === state).length);
+        tell(members.filter((member) => member.state === state).length, { state });
       }
     });
-    this.#gauge(
+    this.#set.gauge(
       "vipfarm_member_state",
       "1 for the state that the member is in.",
       ["member", "state"],
-      (gauge) => {
-        for (const { name, state } of source.farm().members) gauge.set({ member: name, state }, 1);
+      (tell) => {
+        for (const { name, state } of source.farm().members) tell(1, { member: name, state });
       },
     );
-    this.#gauge(
+    this.#set.gauge(
       "vipfarm_member_weight",
       "Effective weight of the member in the service.",
       ["member", "service"],
-      (gauge) => {
+      (tell) => {
         for (const { name, weights } of source.farm().members) {
           for (const [service, weight] of Object.entries(weights)) {
-            gauge.set({ member: name, service }, weight);
+            tell(weight, { member: name, service });
           }
         }
       },
     );
-    this.#gauge(
+    this.#set.gauge(
       "vipfarm_member_share_ratio",
       "Fraction of new flows of the service that is meant for the member.",
       ["member", "service"],
-      (gauge) => {
+      (tell) => {
         for (const { name, shares } of source.farm().members) {
-          for (const [service, share] of Object.entries(shares)) gauge.set({ member: name, service }, share);
+          for (const [service, share] of Object.entries(shares)) tell(share, { member: name, service });
         }
       },
     );
-    this.#gauge(
+    this.#set.gauge(
       "vipfarm_claimed_ratio",
       "Fraction of the buckets of the service that this node claims.",
       ["service"],
-      (gauge) => {
+      (tell) => {
         const claimed = source.farm().members.find((member) => member.self)?.claimed ?? {};
-        for (const [service, share] of Object.entries(claimed)) gauge.set({ service }, share);
+        for (const [service, share] of Object.entries(claimed)) tell(share, { service });
       },
     );
   }
 
   #datapath(source: FarmSource): void {
-    this.#total(
+    this.#set.total(
       "vipfarm_packets_captured_total",
       "Frames taken from the capture ring; the sum of all verdicts.",
       ["interface"],
-      (counter) => {
-        for (const entry of source.counters()) counter.inc({ interface: entry.interface }, entry.captured);
+      (tell) => {
+        for (const entry of source.counters()) tell(entry.captured, { interface: entry.interface });
       },
     );
-    this.#total(
+    this.#set.total(
       "vipfarm_packets_filtered_total",
       "Packets of other nodes that the kernel dropped before they were captured; absent where it does not.",
       ["interface"],
-      (counter) => {
+      (tell) => {
         for (const { interface: name, filtered } of source.counters()) {
-          if (filtered !== undefined) counter.inc({ interface: name }, filtered);
+          if (filtered !== undefined) tell(filtered, { interface: name });
         }
       },
     );
-    this.#total(
+    this.#set.total(
       "vipfarm_packets_fast_total",
       "Packets that the kernel took for this node before they were captured; absent where it does not. " +
         "With those captured and filtered they are the same on every node.",
       ["interface"],
-      (counter) => {
+      (tell) => {
         for (const { interface: name, fastPath } of source.counters()) {
-          if (fastPath !== undefined) counter.inc({ interface: name }, fastPath);
+          if (fastPath !== undefined) tell(fastPath, { interface: name });
         }
       },
     );
-    this.#total(
+    this.#set.total(
       "vipfarm_packets_total",
       "Captured frames by what became of them.",
       ["interface", "verdict"],
-      (counter) => {
+      (tell) => {
         for (const entry of source.counters()) {
           for (const [verdict, count] of Object.entries(entry.verdicts)) {
-            counter.inc({ interface: entry.interface, verdict }, count);
+            tell(count, { interface: entry.interface, verdict });
           }
         }
       },
     );
-    this.#total(
+    this.#set.total(
       "vipfarm_ring_drops_total",
       "Frames that the kernel dropped because the capture ring was full.",
       ["interface"],
-      (counter) => {
-        for (const entry of source.counters()) counter.inc({ interface: entry.interface }, entry.ringDrops);
+      (tell) => {
+        for (const entry of source.counters()) tell(entry.ringDrops, { interface: entry.interface });
       },
     );
-    this.#total(
+    this.#set.total(
       "vipfarm_tun_write_errors_total",
       "Accepted packets that the TUN device did not take.",
       ["interface"],
-      (counter) => {
+      (tell) => {
         for (const entry of source.counters()) {
-          counter.inc({ interface: entry.interface }, entry.tunWriteErrors);
+          tell(entry.tunWriteErrors, { interface: entry.interface });
         }
       },
     );
   }
 
   #heartbeats(source: FarmSource): void {
-    this.#total("vipfarm_heartbeats_sent_total", "Heartbeats that this node sent.", [], (counter) => {
-      counter.inc(source.heartbeatCounters().sent);
+    this.#set.total("vipfarm_heartbeats_sent_total", "Heartbeats that this node sent.", [], (tell) => {
+      tell(source.heartbeatCounters().sent);
     });
-    this.#total(
+    this.#set.total(
       "vipfarm_heartbeat_send_errors_total",
       "Heartbeats that could not be sent.",
       [],
-      (counter) => {
-        counter.inc(source.heartbeatCounters().sendErrors);
+      (tell) => {
+        tell(source.heartbeatCounters().sendErrors);
       },
     );
-    this.#total("vipfarm_heartbeats_received_total", "Genuine heartbeats received.", [], (counter) => {
-      counter.inc(source.heartbeatCounters().received);
+    this.#set.total("vipfarm_heartbeats_received_total", "Genuine heartbeats received.", [], (tell) => {
+      tell(source.heartbeatCounters().received);
     });
-    this.#total(
+    this.#set.total(
       "vipfarm_heartbeats_refused_total",
       "Datagrams on the heartbeat port that changed nothing, by reason.",
       ["reason"],
-      (counter) => {
+      (tell) => {
         for (const [reason, count] of Object.entries(source.heartbeatCounters().refused)) {
-          counter.inc({ reason }, count);
+          tell(count, { reason });
         }
       },
     );
   }
 
   #networks(source: FarmSource): void {
-    this.#gauge(
+    this.#set.gauge(
       "vipfarm_heartbeat_last_heard_seconds",
       "Age of the member's last heartbeat on the network, to within a second.",
       ["network", "member"],
-      (gauge) => {
+      (tell) => {
         for (const { network, members } of source.farm().heartbeat_networks) {
           for (const { name, last_heard_ms: ageMs } of members) {
-            if (ageMs !== null) gauge.set({ network, member: name }, ageMs / 1000);
+            if (ageMs !== null) tell(ageMs / 1000, { network, member: name });
           }
         }
       },
     );
-    this.#total(
+    this.#set.total(
       "vipfarm_member_vip_frames_total",
       "Frames for the virtual IPs that the member has seen since its start: equal rates, if the LAN delivers to all.",
       ["member"],
-      (counter) => {
+      (tell) => {
         for (const [member, frames] of Object.entries(source.vipFrames?.() ?? {})) {
-          counter.inc({ member }, frames);
+          tell(frames, { member });
         }
       },
     );
-    this.#gauge(
+    this.#set.gauge(
       "vipfarm_warnings",
       "What needs attention, by kind; status says what to do about it.",
       ["kind"],
-      (gauge) => {
-        for (const { kind } of source.farm().warnings) gauge.inc({ kind });
+      (tell) => {
+        const { warnings } = source.farm();
+        for (const kind of new Set(warnings.map((warning) => warning.kind))) {
+          tell(warnings.filter((warning) => warning.kind === kind).length, { kind });
+        }
       },
     );
   }
 
   #membership(source: FarmSource): void {
-    this.#gauge(
+    this.#set.gauge(
       "vipfarm_heartbeat_lateness_seconds",
       "Largest lateness of a heartbeat tick of this node in the last second.",
       [],
-      (gauge) => gauge.set((source.heartbeatCounters().latenessMsMax ?? 0) / 1000),
+      (tell) => tell((source.heartbeatCounters().latenessMsMax ?? 0) / 1000),
     );
     const totals = [
       ["vipfarm_suspicions_total", "Times that this node suspected a member.", "suspicions"],
@@ -271,33 +249,38 @@ export class Metrics {
       ],
     ] as const;
     for (const [name, help, field] of totals) {
-      this.#total(name, help, [], (counter) => {
-        counter.inc(source.heartbeatCounters().membership?.[field] ?? 0);
+      this.#set.total(name, help, [], (tell) => {
+        tell(source.heartbeatCounters().membership?.[field] ?? 0);
       });
     }
   }
 
   #daemon(source: FarmSource, openStreams: () => number): void {
-    this.#total("vipfarm_events_total", "Events recorded, by severity.", ["severity"], (counter) => {
-      for (const [severity, count] of Object.entries(source.events.totals)) counter.inc({ severity }, count);
-    });
-    this.#gauge(
+    this.#set.total(
+      "vipfarm_events_total",
+      "Events recorded, by severity and kind.",
+      ["severity", "kind"],
+      (tell) => {
+        for (const { severity, kind, count } of source.events.counts()) tell(count, { severity, kind });
+      },
+    );
+    this.#set.gauge(
       "vipfarm_admin_event_streams",
       "Event streams open now.",
       [],
-      (gauge) => gauge.set(openStreams()),
+      (tell) => tell(openStreams()),
     );
-    this.#gauge(
+    this.#set.gauge(
       "vipfarm_process_resident_memory_bytes",
       "Resident memory of the daemon.",
       [],
-      (gauge) => gauge.set(Deno.memoryUsage().rss),
+      (tell) => tell(Deno.memoryUsage().rss),
     );
-    this.#gauge(
+    this.#set.gauge(
       "vipfarm_process_heap_used_bytes",
       "JavaScript heap in use by the control thread.",
       [],
-      (gauge) => gauge.set(Deno.memoryUsage().heapUsed),
+      (tell) => tell(Deno.memoryUsage().heapUsed),
     );
   }
 }

@@ -120,6 +120,10 @@ export interface FarmSource {
   configuration(): { readonly digest: string; readonly config: Record<string, unknown> };
   /** Samples after a moment (ms since 1970); undefined: all that are kept. */
   history(afterMs: number | undefined): HistoryAnswer;
+  /** Tells `observe` of each takeover of a dead member's buckets: ms since its last heartbeat. */
+  onTakeover?(observe: (durationMs: number) => void): void;
+  /** Runs of the application's scripts since the start. */
+  scriptsRun?(): number;
   /** The least severe that goes to the log. */
   logLevel: LogLevel;
   /** `node` is a name that `farm()` lists; `value` is the weight of `weight`. Settles within a deadline of its own. */

@@ -7,6 +7,7 @@ import { type FarmConfig } from "../config/load.ts";
 import { type FarmEventInit } from "../core/events.ts";
 import { type Farm } from "./farm.ts";
 import { FileWatch } from "./file_watch.ts";
+import { LoopLag } from "./loop_lag.ts";
 
 export interface AdminEndpointParts {
   farm: Farm;
@@ -27,8 +28,9 @@ export async function openAdminEndpoint(parts: AdminEndpointParts): Promise<{ cl
       kind: "admin.failed",
       message: `The admin endpoint failed: ${error.message}`,
     });
+  const lag = new LoopLag();
   const server = await serveAdmin({
-    app: createAdminApp(farm, { listen, tokens, report, debug }),
+    app: createAdminApp(farm, { listen, tokens, report, debug, loopLagMs: () => lag.maxMs }),
     unixPath: `${runtimeDir}/admin.sock`,
     listen,
     tokens: tokens !== undefined,
@@ -67,6 +69,7 @@ export async function openAdminEndpoint(parts: AdminEndpointParts): Promise<{ cl
   }
   return {
     close: async () => {
+      lag.close();
       for (const watch of watches) watch.close();
       await server.shutdown();
     },

@@ -79,8 +79,6 @@ export interface FarmParts {
   health?(): HealthState;
   /** The application of this node. */
   application?(): { readonly state: string; readonly reason: string; readonly scriptsRun?: number };
-  /** Largest lateness of a timer of this thread in the last seconds. */
-  loopLagMs?(): number;
   now32(): number;
   /** The clock of the membership thread, in ms. */
   nowMs(): number;
@@ -266,10 +264,6 @@ export class Farm implements FarmSource {
 
   scriptsRun(): number {
     return this.parts.application?.().scriptsRun ?? 0;
-  }
-
-  loopLagMs(): number {
-    return this.parts.loopLagMs?.() ?? 0;
   }
 
   get logLevel(): LogLevel {

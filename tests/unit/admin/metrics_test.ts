@@ -28,8 +28,10 @@ Deno.test("every metric has our prefix, a help text, and a unit that fits its ty
     assert.ok(names.size >= 20);
     for (const name of names) {
       assert.match(name, /^vipfarm_[a-z_]+$/);
-      assert.ok(help.get(name)!.endsWith("."), name);
-      assert.equal(types.get(name), name.endsWith("_total") ? "counter" : "gauge", name);
+      assert.ok(help.get(name.replace(/_(bucket|sum|count)$/, ""))?.endsWith("."), name);
+      const family = name.replace(/_seconds_(bucket|sum|count)$/, "_seconds");
+      const expected = name.endsWith("_total") ? "counter" : name === family ? "gauge" : "histogram";
+      assert.equal(types.get(family), expected, name);
     }
   });
 });
@@ -66,7 +68,34 @@ Deno.test("a scrape shows the values of that moment, and what is gone leaves no 
     assert.equal(second.get('vipfarm_member_state{member="n2",state="dead"}'), 1);
     assert.equal(second.get('vipfarm_member_state{member="n2",state="up"}'), undefined);
     assert.ok(![...second.keys()].some((sample) => sample.includes('"n3"')));
-    assert.equal(second.get('vipfarm_events_total{severity="error"}'), 1);
+    assert.equal(second.get('vipfarm_events_total{severity="error",kind="member.died"}'), 1);
+  }, farm);
+});
+
+Deno.test("checks, connections, takeovers and configurations have their metrics", async () => {
+  const farm = new PlainFarm();
+  Object.assign(farm.status.members[0], { connections: 118, retained: 7, digest: "0123456789abcdef" });
+  Object.assign(farm.status.members[0], { application: { state: "up", reason: "" } });
+  farm.status.members[1].digest = "another";
+  farm.datapath = [{ ...farm.datapath[0], newFlows: 55 }];
+  let observe: (durationMs: number) => void = () => {};
+  Object.assign(farm, { onTakeover: (given: typeof observe) => observe = given });
+  await withServer({ loopLagMs: () => 12 }, async (served) => {
+    observe(470);
+    const { samples } = await scrape(served);
+    assert.equal(samples.get('vipfarm_check_up{check="web",kind="http"}'), 1);
+    assert.equal(samples.get('vipfarm_check_runs_total{check="web"}'), 12);
+    assert.equal(samples.get("vipfarm_connections"), 118);
+    assert.equal(samples.get("vipfarm_connections_retained"), 7);
+    assert.equal(samples.get('vipfarm_new_flows_total{interface="eth0"}'), 55);
+    assert.equal(samples.get('vipfarm_application_state{state="up"}'), 1);
+    assert.equal(samples.get('vipfarm_config_same{member="n1"}'), 1);
+    assert.equal(samples.get('vipfarm_config_same{member="n2"}'), 0);
+    assert.equal(samples.get('vipfarm_config_same{member="n3"}'), undefined);
+    assert.equal(samples.get('vipfarm_takeover_seconds_bucket{le="0.25"}'), 0);
+    assert.equal(samples.get('vipfarm_takeover_seconds_bucket{le="0.5"}'), 1);
+    assert.equal(samples.get("vipfarm_takeover_seconds_sum"), 0.47);
+    assert.equal(samples.get("vipfarm_event_loop_lag_seconds"), 0.012);
   }, farm);
 });
 
