@@ -179,3 +179,75 @@ Deno.test("a table that keeps nothing lets go of what it has, and retains nothin
   rig.publish(["b"], 1);
   assert.deepEqual(rig.publish(["b"], 0), [1]);
 });
+
+/** Node a with a table of UDP flows. */
+class FlowRig {
+  readonly claims = SharedClaims.create(2, 0);
+  wallMs = 1_000_000;
+  readonly publisher = new ClaimsPublisher(
+    new Uint8Array(32).fill(3),
+    this.claims,
+    [{ keepsConnections: false }, { keepsConnections: true, flows: true }],
+    () => this.wallMs,
+  );
+
+  publish(others: readonly string[], contested?: Uint8Array): number[] {
+    this.wallMs += 10_000;
+    const members = others.map((name) => ({ name, weights: [1, 1] }));
+    const basis = { ownName: "a", ownWeights: [1, 1], ownPreviousWeights: undefined, members };
+    return this.publisher.publish(basis, () => contested);
+  }
+
+  count(flags: number): number {
+    return this.claims.tables[1].filter((each) => each === flags).length;
+  }
+}
+
+Deno.test("a table of flows is owned by whole groups, fairly enough", () => {
+  const rig = new FlowRig();
+  rig.publish(["b", "c"]);
+  const table = rig.claims.tables[1];
+  for (let bucket = 0; bucket < BUCKETS; bucket++) assert.equal(table[bucket], table[bucket & ~63]);
+  const share = rig.count(CLAIM | FRESH) / BUCKETS;
+  assert.ok(Math.abs(share - 1 / 3) < 0.06, `${share}`);
+  // Without b the rest is taken from the runners-up: by groups too.
+  rig.publish(["c"]);
+  for (let bucket = 0; bucket < BUCKETS; bucket++) assert.equal(table[bucket], table[bucket & ~63]);
+});
+
+Deno.test("flows: a claim that was contested was never served, so its loss leaves nothing", () => {
+  const rig = new FlowRig();
+  rig.publish([], new Uint8Array(128).fill(0xff));
+  assert.deepEqual(rig.publish(["b"]), []);
+  assert.equal(rig.count(RETAINED), 0);
+  const served = new FlowRig();
+  served.publish([]);
+  assert.deepEqual(served.publish(["b"]), [1]);
+  assert.ok(served.count(RETAINED) > 0);
+});
+
+Deno.test("flows: where a contest ends the claim begins, for frames captured from then on", () => {
+  for (const how of ["alone", "with the claims"]) {
+    const rig = new FlowRig();
+    rig.publish([], new Uint8Array(128).fill(0xff));
+    rig.publish([], new Uint8Array(128).fill(0xff));
+    assert.equal(rig.count(CLAIM | CONTESTED), BUCKETS);
+    if (how === "alone") {
+      rig.wallMs += 10_000;
+      rig.publisher.publishContested(() => undefined, false);
+    } else {
+      rig.publish([]);
+    }
+    assert.equal(rig.count(CLAIM | FRESH), BUCKETS, how);
+    assert.ok(rig.claims.isBeforeGain(((rig.wallMs - 1) * 1e3) | 0), how);
+  }
+});
+
+Deno.test("flows: a node that falls silent gives up what it retains", () => {
+  const rig = new FlowRig();
+  rig.publish([]);
+  rig.publish(["b"]);
+  assert.deepEqual(rig.publisher.releaseFlows(), [1]);
+  assert.equal(rig.count(RETAINED), 0);
+  assert.deepEqual(rig.publisher.releaseFlows(), []);
+});
