@@ -42,6 +42,9 @@ export class Herald {
         this.say("info", "member.leaving", `Node ${name} leaves the farm.`, name);
       }
     }
+    if (member.confirmed && changes.retained && member.state === "draining" && member.retained.length === 0) {
+      this.say("info", "member.drained", `Node ${name} is drained: it has no open connections left.`, name);
+    }
     const differenceMs = Math.abs(member.clockDifferenceMs);
     if (differenceMs > CLOCK_DIFFERENCE_MS) {
       this.sayOnce(

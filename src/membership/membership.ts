@@ -105,6 +105,9 @@ export class Membership extends MembershipState {
     const before = this.retained.get(table);
     if (bitmap === undefined || bitmap.every((byte) => byte === 0)) {
       if (!this.retained.delete(table)) return;
+      if (this.retained.size === 0 && this.own.state === "draining") {
+        this.say("info", "self.drained", "This node is drained: it has no open connections left.");
+      }
     } else {
       if (before !== undefined && bitmap.every((byte, i) => byte === before[i])) return;
       this.retained.set(table, bitmap.slice(0, RETAINED_BITMAP_BYTES));

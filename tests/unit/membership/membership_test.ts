@@ -419,3 +419,25 @@ Deno.test("reports go out once a second, urgent ones at once, and are shown unti
     return bench.log.slice(from);
   }
 });
+
+Deno.test("the end of a drain is told: of this node, and of others", () => {
+  const bench = new Bench(), n2 = new Peer("n2");
+  bench.pass(2000, n2);
+  const bitmap = new Uint8Array(128).fill(1, 0, 1);
+  const told = () => bench.kinds().filter((kind) => kind.endsWith(".drained"));
+  bench.act(() => bench.node.setRetained(1, bitmap, bench.nowMs));
+  bench.act(() => bench.node.setRetained(1, undefined, bench.nowMs));
+  bench.hear(n2, { retained: [{ table: 1, bitmap }] });
+  bench.hear(n2);
+  assert.deepEqual(told(), [], "connections end all the time");
+
+  bench.act(() => bench.node.setSettings([1, 100], { draining: true }, bench.nowMs));
+  n2.settings = { state: "draining", weights: [1, 0], settingsVersion: 3 };
+  bench.pass(300, n2);
+  bench.act(() => bench.node.setRetained(1, bitmap, bench.nowMs));
+  bench.hear(n2, { retained: [{ table: 1, bitmap }] });
+  assert.deepEqual(told(), []);
+  bench.act(() => bench.node.setRetained(1, undefined, bench.nowMs));
+  bench.hear(n2);
+  assert.deepEqual(told(), ["self.drained", "member.drained"]);
+});
