@@ -18,9 +18,10 @@ import { Farm } from "./control/farm.ts";
 import { hostNetworks } from "./control/heartbeat_networks.ts";
 import { identityOf, planGoodbye, planHost } from "./control/host_plan.ts";
 import { LogSwitch } from "./control/log_switch.ts";
+import { openNotifier } from "./control/open_notifier.ts";
 import { Orders } from "./control/orders.ts";
-import { PacketThread } from "./control/packet_thread.ts";
-import { planQuorum, planServices, planVips } from "./control/plan.ts";
+import { PacketThread, savedFlows } from "./control/packet_thread.ts";
+import { planQuorum, planServices, planTables, planVips } from "./control/plan.ts";
 import { OptionalPrefilter } from "./control/prefilter.ts";
 import { Progress } from "./control/progress.ts";
 import { Reloader } from "./control/reload.ts";
@@ -33,6 +34,7 @@ import { type FarmEventInit } from "./core/events.ts";
 import { deriveKeys } from "./core/keys.ts";
 import { SharedClaims } from "./dataplane/shared.ts";
 import { entryPoint } from "./entry_points.ts";
+import { type Notifier } from "./notify/notifier.ts";
 import { type MemberView } from "./membership/types.ts";
 import { startLog } from "./supervisor/log.ts";
 import { type HostTun, MESSAGES_FORM, type Snapshot } from "./supervisor/messages.ts";
@@ -54,8 +56,6 @@ export interface DaemonOptions {
   takeOver: boolean;
 }
 
-/** How often the kernel is asked whether retained connections have ended. */
-const CONNECTIONS_INTERVAL_MS = 200;
 /** How often the other nodes are told how many frames this one has seen: the self-test of the LAN compares seconds. */
 const FRAMES_INTERVAL_MS = 1_000;
 /** A thread that does not answer for this long at a stop is not waited for. */
@@ -81,6 +81,7 @@ class Daemon {
   readonly #prefilter: OptionalPrefilter;
   readonly #dataplanes: PacketThread[] = [];
   readonly #drain: Drain;
+  readonly #notifier: Notifier;
   readonly #settings: Settings;
   readonly #state: NodeState;
   readonly #orders: Orders;
@@ -99,8 +100,6 @@ class Daemon {
   #farm!: Farm;
   #connections!: Connections;
   #membership!: Thread<ToMembership, FromMembership>;
-  #lookTimer: ReturnType<typeof setTimeout> | undefined;
-  #retainedGroups = 0;
   #membershipEnded = false;
 
   constructor(readonly options: DaemonOptions, readonly resources: AsyncDisposableStack) {
@@ -109,11 +108,14 @@ class Daemon {
     this.#prefilter = new OptionalPrefilter(tableCount, (event) => this.#record(event));
     this.#claims = SharedClaims.create(tableCount, boottimeMs32(), this.#prefilter.claims);
     this.resources.defer(() => this.#prefilter.close());
+    this.#notifier = openNotifier(options.config, this.#node.name, (event) => this.#record(event), resources);
     this.#drain = new Drain({
       claims: this.#claims,
       dataplanes: this.#dataplanes,
       connections: () => this.#connections,
+      prefilter: this.#prefilter,
       services: options.config.services.length,
+      tell: (lossCount, held) => this.#membership.send({ kind: "connections", lossCount, held }),
     });
     const announce = (announcement: Announcement) =>
       this.#membership.send({ kind: "settings", ...announcement });
@@ -121,7 +123,10 @@ class Daemon {
     this.#state = this.#openNodeState();
     this.#reloader = new Reloader(options.config, {
       reread: options.reread,
-      takers: [(config) => this.#state.configure(config)],
+      takers: [
+        (config) => this.#state.configure(config),
+        ({ notify }) => this.#notifier.configure(notify),
+      ],
       record: (event) => this.#record(event),
     });
     this.#orders = new Orders(this.#node.name, (order) => this.#membership.send({ kind: "order", order }));
@@ -132,12 +137,9 @@ class Daemon {
   }
 
   #openNodeState(): NodeState {
-    const { config, runtimeDir, takeOver } = this.options;
     return new NodeState({
-      config,
+      ...this.options,
       node: this.#node,
-      runtimeDir,
-      takeOver,
       settings: this.#settings,
       members: () => this.#farm.members.filter(({ state }) => state !== "dead").length,
       drained: (deadlineMs) => this.#drain.drained(deadlineMs),
@@ -186,7 +188,7 @@ class Daemon {
       order: (node, verb, value) => this.#orders.give(node, verb, value),
       application: () => this.#state.application,
       health: () => this.#state.health,
-      retained: () => this.#retainedGroups === 0 ? 0 : this.#connections.retained,
+      retained: () => this.#drain.retainedGroups === 0 ? 0 : this.#connections.retained,
       now32: boottimeMs32,
       nowMs: boottimeMs,
     });
@@ -372,7 +374,7 @@ class Daemon {
       ),
       (thread) => thread.close(),
     );
-    this.resources.defer(() => clearTimeout(this.#lookTimer));
+    this.resources.defer(() => this.#drain.close());
     this.#membership.start({
       kind: "start",
       plan: {
@@ -387,13 +389,7 @@ class Daemon {
         members,
         keys,
         wakeDescriptor: this.#membership.wake.fd,
-        tables: [
-          { keepsConnections: false },
-          ...services.map(({ protocol, flowTimeoutMs }) => ({
-            keepsConnections: protocol === "tcp" || flowTimeoutMs !== undefined,
-            flows: flowTimeoutMs !== undefined,
-          })),
-        ],
+        tables: planTables(services),
         claims: this.#claims.buffer,
         held: takeOver ? [] : this.#connections.look(),
         standby: takeOver,
@@ -424,9 +420,9 @@ class Daemon {
       case "orderResult":
         return this.#orders.settle(message);
       case "lost":
-        return void this.#look(message.lossCount);
+        return void this.#drain.look(message.lossCount);
       case "retained":
-        this.#retainedGroups = message.groups;
+        this.#drain.retainedGroups = message.groups;
         return;
       case "counters":
         return this.#farm.updateTotals(message.counters);
@@ -448,11 +444,7 @@ class Daemon {
 
   #snapshot({ membership, senders, isFrozen }: Extract<FromMembership, { kind: "saved" }>): Snapshot {
     const identity = identityOf(this.#config, this.#node.name);
-    const flows = isFrozen
-      ? undefined
-      : this.#dataplanes.flatMap(({ interface: name, flows }) =>
-        flows === undefined ? [] : [{ interface: name, flows: flows.save(boottimeMs32()) }]
-      );
+    const flows = isFrozen ? undefined : savedFlows(this.#dataplanes, boottimeMs32());
     return {
       identity,
       membership,
@@ -474,20 +466,10 @@ class Daemon {
     this.options.supervisor.tell({ say: "members", names });
   }
 
-  /** Tells the membership thread which buckets the kernel has connections in; again until there are none. */
-  async #look(lossCount: number): Promise<void> {
-    clearTimeout(this.#lookTimer);
-    await this.#drain.packetsDecided();
-    if (this.#claims.stopRequested) return;
-    clearTimeout(this.#lookTimer);
-    this.#membership.send({ kind: "connections", lossCount, held: this.#connections.look() });
-    this.#lookTimer = setTimeout(() => {
-      if (this.#retainedGroups > 0) void this.#look(lossCount);
-    }, CONNECTIONS_INTERVAL_MS);
-  }
-
   #record(event: FarmEventInit): void {
-    this.#log.event(this.#events.record(event));
+    const kept = this.#events.record(event);
+    this.#log.event(kept);
+    this.#notifier.take(kept);
   }
 
   /** Sockets on an interface that was removed stay deaf, even when it comes back: a new process opens new ones. */

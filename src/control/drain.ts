@@ -1,23 +1,33 @@
-/** Waiting until nothing of a client is under way on this node any more. */
+/** What of clients is under way on this node: waiting for its end, and telling where it still is. */
 import { boottimeMs } from "../../ffi/clock.ts";
 import { type SharedClaims } from "../dataplane/shared.ts";
-import { type Connections } from "./connections.ts";
+import { type Connections, type HeldBuckets } from "./connections.ts";
 import { type PacketThread } from "./packet_thread.ts";
+import { type OptionalPrefilter } from "./prefilter.ts";
 
 /** Requests under way at a stop may end within this time: new ones go to other nodes already. */
 export const STOP_LINGER_MS = 250;
 /** How often it is looked whether requests under way have ended. */
 const LOOK_MS = 10;
+/** How often the kernel is asked whether retained connections have ended. */
+const RETAINED_LOOK_MS = 200;
 
 export interface DrainParts {
   readonly claims: SharedClaims;
   readonly dataplanes: readonly PacketThread[];
   connections(): Connections;
+  readonly prefilter: OptionalPrefilter;
   /** Services of the farm: tables 1 and up. */
   readonly services: number;
+  /** Tells the membership thread which buckets the kernel has connections in. */
+  tell(lossCount: number, held: HeldBuckets[]): void;
 }
 
 export class Drain {
+  /** Groups of buckets that are still retained, as the membership thread told. */
+  retainedGroups = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
   constructor(readonly parts: DrainParts) {}
 
   /** Until no new flow comes here and no connection is left, or until the deadline. */
@@ -48,6 +58,23 @@ export class Drain {
     while (!claims.stopRequested && dataplanes.some(({ counters }, i) => counters.sweeps === before[i])) {
       await elapsed(1);
     }
+  }
+
+  /** Buckets were lost: looks which of them the kernel has connections in; again until there are none. */
+  async look(lossCount: number): Promise<void> {
+    const { claims, connections, prefilter, tell } = this.parts;
+    clearTimeout(this.#timer);
+    await Promise.all([this.packetsDecided(), prefilter.settled()]);
+    if (claims.stopRequested) return;
+    clearTimeout(this.#timer);
+    tell(lossCount, connections().look());
+    this.#timer = setTimeout(() => {
+      if (this.retainedGroups > 0) void this.look(lossCount);
+    }, RETAINED_LOOK_MS);
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
   }
 
   #claimsAny(): boolean {

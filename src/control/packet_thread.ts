@@ -7,6 +7,7 @@ import { FlowTable } from "../dataplane/flow_table.ts";
 import { flowTimeoutsMs } from "../dataplane/plan.ts";
 import { SharedClaims, SharedCounters } from "../dataplane/shared.ts";
 import { entryPoint } from "../entry_points.ts";
+import { type Snapshot } from "../supervisor/messages.ts";
 import { type FromDataplane, type ToDataplane } from "../thread_messages.ts";
 import { planServices, planVips } from "./plan.ts";
 import { type OptionalPrefilter } from "./prefilter.ts";
@@ -105,4 +106,11 @@ export class PacketThread {
     }
     this.ready.resolve();
   }
+}
+
+/** The UDP flows that packet threads keep, for the process that takes over. */
+export function savedFlows(threads: readonly PacketThread[], now32: number): NonNullable<Snapshot["flows"]> {
+  return threads.flatMap(({ interface: name, flows }) =>
+    flows === undefined ? [] : [{ interface: name, flows: flows.save(now32) }]
+  );
 }

@@ -1,5 +1,6 @@
 /** From the configuration to what the packet threads start from. */
 import { type FarmConfig, type NodeConfig, type ServiceConfig } from "../config/load.ts";
+import { type PublishedTable } from "../dataplane/claims_publisher.ts";
 import { type PlannedService, type PlannedVip } from "../dataplane/plan.ts";
 import { type QuorumRule } from "../membership/quorum.ts";
 import { AFFINITY } from "../ownership/flow_hash.ts";
@@ -30,6 +31,17 @@ export function planServices(
       virtualIps.some(({ bytes }) => sameBytes(bytes, address)) ? [index] : []
     ),
   }));
+}
+
+/** The tables of the membership thread: presence, then one for each service. */
+export function planTables(services: readonly ServiceConfig[]): PublishedTable[] {
+  return [
+    { keepsConnections: false },
+    ...services.map(({ protocol, flowTimeoutMs }) => ({
+      keepsConnections: protocol === "tcp" || flowTimeoutMs !== undefined,
+      flows: flowTimeoutMs !== undefined,
+    })),
+  ];
 }
 
 /** What the membership asks for before a node serves; `undefined`: nothing. */
