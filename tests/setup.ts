@@ -29,6 +29,8 @@ const TOOLS: readonly Tool[] = [
   { probe: "haproxy", debianPackage: "haproxy", usedFor: "HAProxy as a peer" },
   { probe: "python3", debianPackage: "python3", usedFor: "the independent oracle" },
   { probe: "chromium", debianPackage: "chromium", usedFor: "the console in a real browser" },
+  { probe: "openssl", debianPackage: "openssl", usedFor: "TLS of the admin endpoint" },
+  { probe: "promtool", debianPackage: "prometheus", usedFor: "the alert rules and the dashboard" },
   { probe: "spin", debianPackage: "spin", usedFor: "the model of the hand-over" },
   { probe: "systemd-analyze", debianPackage: "systemd", usedFor: "the unit file" },
   { probe: "gcc", debianPackage: "gcc", usedFor: "the proof of struct layouts" },
@@ -42,7 +44,7 @@ const TOOLS: readonly Tool[] = [
 ];
 
 /** Debian starts these when they are installed, and at each boot; the tests want the programs, not the services. */
-const SERVICES = ["nginx", "haproxy"];
+const SERVICES = ["nginx", "haproxy", "prometheus"];
 
 /** What apt asks before it starts a service: exit code 101 forbids it (policy-rc.d, Debian's invoke-rc.d). */
 const SERVICE_POLICY_FILE = "/usr/sbin/policy-rc.d";
