@@ -125,12 +125,15 @@ export class EventSubscription {
   readonly #log: EventLog;
   readonly #waiting: Set<() => void>;
   #after: number;
+  /** Changes of the log that the reader knows of: one that comes between two calls of `next` is not lost. */
+  #seen: number;
   #wake: (() => void) | undefined;
   #closed = false;
 
   constructor(log: EventLog, after: number, waiting: Set<() => void>) {
     this.#log = log;
     this.#after = after;
+    this.#seen = log.changes;
     this.#waiting = waiting;
   }
 
@@ -147,8 +150,10 @@ export class EventSubscription {
    * without an event, or the subscription was closed. Only one call may wait at a time.
    */
   async next(timeoutMs: number): Promise<EventBatch | undefined> {
+    const stirred = this.#seen !== this.#log.changes;
+    this.#seen = this.#log.changes;
     const ready = this.#closed ? undefined : this.take();
-    if (ready !== undefined || this.#closed) return ready;
+    if (ready !== undefined || stirred || this.#closed) return ready;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
     this.#waiting.add(resolve);
@@ -157,6 +162,7 @@ export class EventSubscription {
     clearTimeout(timer);
     this.#waiting.delete(resolve);
     this.#wake = undefined;
+    this.#seen = this.#log.changes;
     return this.#closed ? undefined : this.take();
   }
 

@@ -94,3 +94,15 @@ Deno.test("every reader sees every event once, in order, at its own pace; a slow
   assert.equal(first.events.length + second.events.length, 100);
   assert.equal(slow.take(), undefined);
 });
+
+Deno.test("a change without an event wakes the reader, also one that comes while nobody waits", async () => {
+  const log = new EventLog();
+  const subscription = log.subscribe();
+  const waiting = subscription.next(60_000);
+  log.stir();
+  assert.equal(await waiting, undefined);
+  log.stir();
+  assert.equal(await subscription.next(60_000), undefined);
+  log.record({ severity: "info", kind: "test.event", message: "an event" });
+  assert.equal((await subscription.next(60_000))?.events.length, 1);
+});
