@@ -81,6 +81,8 @@ export function afterRun(
   const open = !finding.good && state !== "down";
   const first = memory.runs === 0 && !open;
   const gapMs = timing.intervalMs * (open ? RETRY_PART : first ? Math.max(RETRY_PART, chance) : 1);
+  // A run that began a little late does not put off the next one; one that was asked for ahead of its time begins a new pace.
+  const paceMs = Math.min(startedMs, Math.max(memory.dueMs, startedMs - timing.intervalMs * RETRY_PART));
   return {
     state,
     sinceMs: state === memory.state ? memory.sinceMs : nowMs,
@@ -89,7 +91,7 @@ export function afterRun(
     failures: memory.failures + (finding.good ? 0 : 1),
     last: finding,
     lastDurationMs: nowMs - startedMs,
-    dueMs: Math.max(nowMs, startedMs + gapMs),
+    dueMs: Math.max(nowMs, paceMs + gapMs),
     holdsBack: memory.holdsBack,
   };
 }

@@ -8,6 +8,7 @@ import { VipfarmError } from "../core/errors.ts";
 import { type FarmEventInit } from "../core/events.ts";
 import { type Checker, type CheckerParts } from "./checker.ts";
 import { createChecker } from "./checkers.ts";
+import { Alarms } from "./alarms.ts";
 import { afterRun, begin, beginAnew, type CheckMemory, type Finding } from "./damping.ts";
 import { demands } from "./demands.ts";
 import { checkEvent, ruleEvent } from "./health_events.ts";
@@ -52,7 +53,8 @@ interface Running {
   config: CheckConfig;
   checker: Checker;
   memory: CheckMemory;
-  timer?: ReturnType<typeof setTimeout>;
+  /** Takes the next run back. */
+  takeBack?: () => void;
   /** Ends the run under way. */
   abort?: AbortController;
   /** Run again as soon as the run under way has ended: the kernel has told of a change meanwhile. */
@@ -72,12 +74,14 @@ export class Health {
   readonly #rulesTold = new Set<string>();
   #closed = false;
   readonly #underWay = new Set<Promise<void>>();
+  readonly #alarms: Alarms;
   readonly #links: Links;
   readonly #processes: ProcessTable;
 
   constructor(config: ChecksConfig, readonly parts: HealthParts) {
     this.#config = config;
     this.#rules = config.rules.map(() => RULE_BEGIN);
+    this.#alarms = new Alarms(() => parts.nowMs());
     this.#links = new Links(parts.watcher, () => parts.nowMs());
     this.#processes = new ProcessTable(() => parts.nowMs());
     this.#nodeSinceMs = parts.nowMs();
@@ -154,6 +158,7 @@ export class Health {
     clearTimeout(this.#factsTimer);
     for (const running of this.#running) this.#end(running);
     this.#links.close();
+    this.#alarms.close();
     await Promise.all(this.#underWay);
   }
 
@@ -181,26 +186,25 @@ export class Health {
 
   #end(running: Running): void {
     running.closed = true;
-    clearTimeout(running.timer);
+    running.takeBack?.();
     running.abort?.abort();
     running.checker.close?.();
   }
 
   #schedule(running: Running): void {
     if (running.closed || running.abort !== undefined) return;
-    clearTimeout(running.timer);
-    const waitMs = running.poked ? 0 : Math.max(0, running.memory.dueMs - this.parts.nowMs());
-    running.timer = setTimeout(() => this.#begin(running), waitMs);
+    running.takeBack?.();
+    if (running.poked) return this.#begin(running);
+    running.takeBack = this.#alarms.at(running.memory.dueMs, () => this.#begin(running));
   }
 
   #poke(name: string): void {
     const running = this.#running.find(({ config }) => config.name === name);
     if (running === undefined || running.closed) return;
     running.poked = true;
-    if (running.abort === undefined) {
-      clearTimeout(running.timer);
-      this.#begin(running);
-    }
+    if (running.abort !== undefined) return;
+    running.takeBack?.();
+    this.#begin(running);
   }
 
   #begin(running: Running): void {
@@ -215,7 +219,8 @@ export class Health {
     const startedMs = parts.nowMs();
     const abort = running.abort = new AbortController();
     running.poked = false;
-    const timer = setTimeout(() => abort.abort(), timeoutMs);
+    const memory = running.memory;
+    const takeBack = this.#alarms.at(startedMs + timeoutMs, () => abort.abort());
     let finding: Finding;
     try {
       finding = await running.checker.run({ signal: abort.signal, timeoutMs });
@@ -225,12 +230,13 @@ export class Health {
         reason: abort.signal.aborted ? `no answer within ${timeoutMs} ms` : wordsOf(error),
       };
     }
-    clearTimeout(timer);
+    takeBack();
     running.abort = undefined;
     if (running.closed) return;
-    const before = running.memory;
+    // The application was started meanwhile: what was found before says nothing.
+    if (running.memory !== memory) return this.#schedule(running);
     const nowMs = parts.nowMs();
-    running.memory = afterRun(before, running.config.timing, {
+    running.memory = afterRun(memory, running.config.timing, {
       startedMs,
       nowMs,
       finding,
@@ -238,8 +244,8 @@ export class Health {
     });
     this.#schedule(running);
     const { state, last } = running.memory;
-    if (state === before.state && last?.weight === before.last?.weight) return;
-    if (state !== before.state && !(before.state === "pending" && state === "up")) {
+    if (state === memory.state && last?.weight === memory.last?.weight) return;
+    if (state !== memory.state && !(memory.state === "pending" && state === "up")) {
       parts.record(checkEvent(running.config, state, finding.reason, parts.node));
     }
     this.#judge();

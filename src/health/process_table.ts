@@ -1,7 +1,7 @@
 /** The processes of this host, from /proc (proc(5)), read once for all checks that run at about the same time. */
 
-/** Checks that run within this time share one reading, unless they ask for a new one. */
-const READING_AGE_MS_MAX = 250;
+/** Checks that run within this time share one reading, unless they know of a change since: a reading takes milliseconds. */
+const READING_AGE_MS_MAX = 500;
 /** The kernel cuts a process' name here (TASK_COMM_LEN of linux/sched.h, less its zero byte). */
 const NAME_BYTES = 15;
 /** Field of /proc/PID/stat, counted behind the name in parentheses, from 0: when the process started, in ticks. */
@@ -23,22 +23,22 @@ export class ProcessTable {
 
   constructor(readonly nowMs: () => number) {}
 
-  /** Processes with this program name. Longer names than the kernel keeps are looked up in the command line. */
-  named(name: string, fresh: boolean): ProcessEntry[] {
+  /** Processes with this program name, read at `changedMs` or later. Longer names than the kernel keeps are looked up in the command line. */
+  named(name: string, changedMs: number): ProcessEntry[] {
     const bytes = new TextEncoder().encode(name);
     const kept = new TextDecoder().decode(bytes.subarray(0, NAME_BYTES));
-    const found = this.#read(fresh).filter((entry) => entry.name === kept);
+    const found = this.#read(changedMs).filter((entry) => entry.name === kept);
     if (bytes.length <= NAME_BYTES) return found;
     return found.filter((entry) => this.command(entry).split(" ")[0].split("/").at(-1) === name);
   }
 
-  all(fresh: boolean): readonly ProcessEntry[] {
-    return this.#read(fresh);
+  all(changedMs: number): readonly ProcessEntry[] {
+    return this.#read(changedMs);
   }
 
   /** Processes of a systemd unit: those in its control group (cgroups(7)) or below. */
-  ofUnit(unit: string, fresh: boolean): ProcessEntry[] {
-    return this.#read(fresh).filter((entry) =>
+  ofUnit(unit: string, changedMs: number): ProcessEntry[] {
+    return this.#read(changedMs).filter((entry) =>
       this.#fact(this.#groups, entry, "cgroup").split("\n").some((line) =>
         line.split(":").slice(2).join(":").split("/").includes(unit)
       )
@@ -55,9 +55,9 @@ export class ProcessTable {
     return this.#fact(this.#commands, entry, "cmdline").replaceAll("\0", " ").trimEnd();
   }
 
-  #read(fresh: boolean): readonly ProcessEntry[] {
+  #read(changedMs: number): readonly ProcessEntry[] {
     const nowMs = this.nowMs();
-    if (!fresh && nowMs - this.#readMs <= READING_AGE_MS_MAX) return this.#entries;
+    if (this.#readMs >= changedMs && nowMs - this.#readMs <= READING_AGE_MS_MAX) return this.#entries;
     const entries: ProcessEntry[] = [];
     for (const { name } of Deno.readDirSync("/proc")) {
       const entry = /^\d+$/.test(name) ? readProcess(Number(name)) : undefined;

@@ -5,6 +5,7 @@
 import tls from "node:tls";
 import { type HttpTarget } from "../../config/checks_config.ts";
 import { bad, type Checker, endpoint, good, type Run } from "../checker.ts";
+import { connect } from "../connect.ts";
 import { type Finding } from "../damping.ts";
 import { ANSWER_BYTES_MAX, readAnswer } from "../http_answer.ts";
 
@@ -77,15 +78,20 @@ function judge(target: Target, pattern: RegExp | undefined, status: number, body
   return good(`status ${status}, with the body that was expected`);
 }
 
-/** What came, in bounded room. */
+/** What came, in bounded room, which is small for most answers. */
 class Received {
-  readonly #buffer = new Uint8Array(ANSWER_BYTES_MAX);
+  #buffer = new Uint8Array(0);
   #length = 0;
 
   push(bytes: Uint8Array): void {
-    const room = ANSWER_BYTES_MAX - this.#length;
-    this.#buffer.set(bytes.subarray(0, room), this.#length);
-    this.#length += Math.min(room, bytes.length);
+    const length = Math.min(ANSWER_BYTES_MAX, this.#length + bytes.length);
+    if (length > this.#buffer.length) {
+      const larger = new Uint8Array(Math.min(ANSWER_BYTES_MAX, 2 * length));
+      larger.set(this.bytes);
+      this.#buffer = larger;
+    }
+    this.#buffer.set(bytes.subarray(0, length - this.#length), this.#length);
+    this.#length = length;
   }
 
   get bytes(): Uint8Array {
@@ -98,7 +104,7 @@ class Received {
 }
 
 async function plain({ address, port }: Target, signal: AbortSignal): Promise<Stream> {
-  const connection = await Deno.connect({ hostname: address.text, port, signal });
+  const connection = await connect(address, port, signal);
   const close = () => {
     signal.removeEventListener("abort", close);
     try {

@@ -15,7 +15,8 @@ const WATCHED_MAX = 64;
 export function processChecker(target: Target, parts: CheckerParts): Checker {
   const watched = new Map<string, () => void>();
   const pattern = target.arguments === undefined ? undefined : new RegExp(target.arguments, "u");
-  let fresh = true;
+  /** When something was last known to change. */
+  let changedMs = -Infinity;
 
   const watch = (entry: ProcessEntry) => {
     const handle = ProcessHandle.open(entry.pid);
@@ -24,7 +25,7 @@ export function processChecker(target: Target, parts: CheckerParts): Checker {
     const takeBack = parts.watcher.once(handle.fd, () => {
       watched.delete(key);
       handle.close();
-      fresh = true;
+      changedMs = parts.nowMs();
       parts.poke();
     });
     watched.set(key, () => {
@@ -35,8 +36,7 @@ export function processChecker(target: Target, parts: CheckerParts): Checker {
 
   return {
     run() {
-      const found = find(target, pattern, parts.processes, fresh);
-      fresh = false;
+      const found = find(target, pattern, parts.processes, changedMs);
       const keys = new Set(found.map(keyOf));
       for (const [key, end] of watched) {
         if (keys.has(key)) continue;
@@ -70,15 +70,17 @@ function find(
   target: Target,
   pattern: RegExp | undefined,
   processes: ProcessTable,
-  fresh: boolean,
+  changedMs: number,
 ): readonly ProcessEntry[] {
   if (target.pidFile !== undefined) {
     const pid = readPid(target.pidFile);
     const entry = pid === undefined ? undefined : processes.byNumber(pid);
     return entry === undefined ? [] : [entry];
   }
-  if (target.systemdUnit !== undefined) return processes.ofUnit(target.systemdUnit, fresh);
-  const named = target.name === undefined ? processes.all(fresh) : processes.named(target.name, fresh);
+  if (target.systemdUnit !== undefined) return processes.ofUnit(target.systemdUnit, changedMs);
+  const named = target.name === undefined
+    ? processes.all(changedMs)
+    : processes.named(target.name, changedMs);
   // The daemon's own command line may hold the pattern.
   return pattern === undefined
     ? named
