@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { labUnavailable } from "../../src/lab/privilege.ts";
 import { missingTools } from "../setup.ts";
 
-const CONTENDERS = ["straight", "xt_cluster", "HAProxy", "vipfarm"];
+const CONTENDERS = ["straight", "xt_cluster", "HAProxy", "vipfarm", "vipfarm, no fast path"];
 
 const unavailable = await labUnavailable() ??
   missingTools().map(({ probe }) => `${probe} is missing`).at(0);

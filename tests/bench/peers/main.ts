@@ -16,10 +16,10 @@ import { answeringNodes, type Endpoint, measure } from "./measure.ts";
 import { COLUMNS, type ContenderRounds, figureTable, ratioTable, report } from "./report.ts";
 import { straight } from "./straight.ts";
 import { Topology } from "./topology.ts";
-import { FARM_CONFIG, vipfarm } from "./vipfarm.ts";
+import { FARM_CONFIG, vipfarm, vipfarmWithoutFastPath } from "./vipfarm.ts";
 import { xtCluster } from "./xt_cluster.ts";
 
-const CONTENDERS: readonly Contender[] = [straight, xtCluster, haproxy, vipfarm];
+const CONTENDERS: readonly Contender[] = [straight, xtCluster, haproxy, vipfarm, vipfarmWithoutFastPath];
 
 /** Marks the second start of this file, the one in its own namespaces. */
 const INSIDE = "--inside";

@@ -39,21 +39,34 @@ async function spreadingSecret({ nodes, clients }: Topology): Promise<Uint8Array
   throw new Error(`none of ${SECRETS_TRIED_MAX} secrets spreads the clients over the nodes`);
 }
 
-export const vipfarm: Contender = {
-  name: "vipfarm",
-  setup: "the daemon on the three nodes, datapath tun, mode multicast, everything else as by default",
-  spreadsClients: false,
+const SETUP = "the daemon on the three nodes, datapath tun, mode multicast, everything else as by default";
 
-  async start(topology) {
-    const secret = (await spreadingSecret(topology)).toBase64();
-    await Deno.writeTextFile(`${topology.directory}/secret`, `${secret}\n`, { mode: 0o600 });
-    await topology.lab.startNodes();
-    return { address: VIRTUAL_IP, httpPort: HTTP_PORT, bulkPorts: BULK_PORTS };
-  },
+export const vipfarm: Contender = contender("vipfarm", SETUP);
 
-  async stop({ lab, clients }) {
-    await Promise.all(lab.nodes.map((node) => node.stopDaemon()));
-    // The next contender answers for the address from elsewhere.
-    for (const { namespace } of clients) await namespace.ip([`neighbour flush to ${VIRTUAL_IP}`]);
-  },
-};
+/** What the fast path is worth: every packet of a node goes through its daemon. */
+export const vipfarmWithoutFastPath: Contender = contender(
+  "vipfarm, no fast path",
+  "the same with VIPFARM_FASTPATH=off: every packet for a node goes through its daemon and the TUN device",
+  { VIPFARM_FASTPATH: "off" },
+);
+
+function contender(name: string, setup: string, env?: Record<string, string>): Contender {
+  return {
+    name,
+    setup,
+    spreadsClients: false,
+
+    async start(topology) {
+      const secret = (await spreadingSecret(topology)).toBase64();
+      await Deno.writeTextFile(`${topology.directory}/secret`, `${secret}\n`, { mode: 0o600 });
+      await topology.lab.startNodes({ env });
+      return { address: VIRTUAL_IP, httpPort: HTTP_PORT, bulkPorts: BULK_PORTS };
+    },
+
+    async stop({ lab, clients }) {
+      await Promise.all(lab.nodes.map((node) => node.stopDaemon()));
+      // The next contender answers for the address from elsewhere.
+      for (const { namespace } of clients) await namespace.ip([`neighbour flush to ${VIRTUAL_IP}`]);
+    },
+  };
+}
