@@ -1,79 +1,91 @@
 /**
- * Would this host's firewall drop heartbeats? Best effort, by reading the rules of nftables, which iptables uses as
- * well on today's systems: a list of rules can say anything, so this only ever warns.
+ * Would this host's firewall drop heartbeats, or packets to the services? By its rules: those of nftables,
+ * and those of iptables in both of its kinds. Rules can say anything, so this only ever warns.
  */
-
+import { type FarmConfig, type NodeConfig } from "../config/load.ts";
+import { type IpAddress } from "../core/address.ts";
 import type { Finding } from "./finding.ts";
+import { iptablesTables } from "./firewall_iptables.ts";
+import { type IncomingPacket, judge, type Table } from "./firewall_model.ts";
+import { nftTables } from "./firewall_nft.ts";
 
-/** The part of `nft -j list ruleset` (libnftables-json(5)) that matters here. */
-interface Ruleset {
-  readonly nftables: ReadonlyArray<{
-    readonly chain?: {
-      readonly family: string;
-      readonly table: string;
-      readonly name: string;
-      readonly hook?: string;
-      readonly policy?: string;
-    };
-    readonly rule?: {
-      readonly family: string;
-      readonly table: string;
-      readonly chain: string;
-      readonly expr?: ReadonlyArray<Record<string, unknown>>;
-    };
-  }>;
+/** What the host's programs print; undefined: there is no such program, or it may not look. */
+export interface FirewallRules {
+  readonly nft: string | undefined;
+  /** By the program's name: `iptables`, `ip6tables`, and both with `-legacy`. */
+  readonly iptables: ReadonlyMap<string, string>;
 }
 
-/** Findings about one UDP port from the text of `nft -j list ruleset`. */
-export function firewallFindings(json: string, port: number): Finding[] {
-  let ruleset: Ruleset;
+/** The device that the supervisor makes first. */
+const TUN_NAME = "vipfarm0";
+
+/** Packets that must come in: heartbeats, and the first one of each service. */
+export function expectedPackets(config: FarmConfig, node: NodeConfig): IncomingPacket[] {
+  const { groups, port, peers } = config.heartbeat;
+  const targets = peers.length > 0 ? peers : [groups.ipv4 ?? groups.ipv6];
+  const families = new Map(targets.map((target) => [target.family, target]));
+  const heartbeats = node.heartbeatInterfaces.flatMap((name) =>
+    [...families.values()].map((target): IncomingPacket => ({
+      what: `heartbeats on ${name}`,
+      family: target.family,
+      interface: name,
+      protocol: "udp",
+      destination: target.text,
+      port,
+      fromTun: false,
+    }))
+  );
+  const interfaceOf = (vip: IpAddress) =>
+    node.virtualIps.find(({ address }) => address.text === vip.text)?.interface ?? node.interface;
+  // Plain packets go on where they came in, the others by the TUN device.
+  const services = config.services.flatMap(({ name, virtualIps, protocol, ports }) =>
+    virtualIps.flatMap((address) =>
+      [interfaceOf(address), TUN_NAME].flatMap((on) =>
+        ports.map(({ from }): IncomingPacket => ({
+          what: `packets of the service ${name} to ${address.text} on ${on}`,
+          family: address.family,
+          interface: on,
+          protocol,
+          destination: address.text,
+          port: from,
+          fromTun: on === TUN_NAME,
+        }))
+      )
+    )
+  );
+  return [...heartbeats, ...services];
+}
+
+/** One finding for each chain and kind of packet that it drops. */
+export function firewallFindings(rules: FirewallRules, packets: readonly IncomingPacket[]): Finding[] {
+  let tables: Table[];
   try {
-    ruleset = JSON.parse(json);
+    const ofIptables = [...rules.iptables].flatMap(([program, saved]) =>
+      iptablesTables(saved, program, program.startsWith("ip6") ? 6 : 4)
+    );
+    // Today's iptables keeps its tables in nftables, and reads them better than nft does.
+    const known = new Set(ofIptables.map(({ name }) => name.replace("tables ", " ")));
+    const ofNft = rules.nft === undefined ? [] : nftTables(rules.nft);
+    tables = [...ofNft.filter(({ name }) => !known.has(name)), ...ofIptables];
   } catch {
-    return [{ ok: "warning", what: "the firewall rules could not be read" }];
-  }
-  const findings: Finding[] = [];
-  const rules = ruleset.nftables.flatMap(({ rule }) => rule ?? []);
-  for (const { chain } of ruleset.nftables) {
-    if (chain?.hook !== "input" || !["ip", "ip6", "inet"].includes(chain.family)) continue;
-    const inTable = rules.filter(({ family, table }) => family === chain.family && table === chain.table);
-    const own = inTable.filter((rule) => rule.chain === chain.name);
-    if (chain.policy !== "drop" && !endsClosed(own.at(-1)?.expr)) continue;
-    if (inTable.some(({ expr }) => mentionsPort(expr, port))) continue;
-    findings.push({
+    return [{
       ok: "warning",
-      what:
-        `the firewall chain ${chain.family} ${chain.table} ${chain.name} drops what no rule accepts, and no rule ` +
-        `names the heartbeats' UDP port ${port}`,
-      remedy:
-        `Accept them: nft insert rule ${chain.family} ${chain.table} ${chain.name} udp dport ${port} accept. ` +
-        "Rules for the services must not name the interface: the farm's packets arrive on its TUN device.",
-    });
+      what: "the firewall rules could not be read",
+      remedy: "Look at them yourself: nft list ruleset.",
+    }];
   }
-  if (findings.length === 0) {
-    findings.push({ ok: true, what: `no firewall rule seen that drops UDP port ${port}` });
+  const findings = new Map<string, Finding>();
+  let isUnsure = false;
+  for (const table of tables) {
+    for (const packet of packets) {
+      const outcome = judge(table, packet);
+      if (outcome?.verdict === "unsure") isUnsure = true;
+      if (outcome?.verdict !== "drop") continue;
+      const what = `the firewall chain ${table.name} ${outcome.chain} drops ${packet.what}`;
+      findings.set(what, { ok: "warning", what, remedy: table.remedy(outcome.chain, packet) });
+    }
   }
-  return findings;
-}
-
-/** A last rule without a condition that drops or rejects. */
-function endsClosed(expr: ReadonlyArray<Record<string, unknown>> | undefined): boolean {
-  if (expr === undefined || expr.some((each) => "match" in each)) return false;
-  return expr.some((each) => "drop" in each || "reject" in each);
-}
-
-/** Whether a match on a destination port covers this one, as a number, in a set or in a range. */
-function mentionsPort(expr: ReadonlyArray<Record<string, unknown>> | undefined, port: number): boolean {
-  return (expr ?? []).some(({ match }) => {
-    const { left, right } = (match ?? {}) as { left?: { payload?: { field?: string } }; right?: unknown };
-    return left?.payload?.field === "dport" && covers(right, port);
-  });
-}
-
-function covers(right: unknown, port: number): boolean {
-  if (typeof right === "number") return right === port;
-  if (typeof right !== "object" || right === null) return false;
-  const { set, range } = right as { set?: unknown[]; range?: [number, number] };
-  if (Array.isArray(set)) return set.some((each) => covers(each, port));
-  return Array.isArray(range) && range[0] <= port && port <= range[1];
+  if (findings.size > 0) return [...findings.values()];
+  const how = isUnsure ? ", as far as its rules can be judged" : "";
+  return [{ ok: true, what: `the firewall drops neither heartbeats nor packets of the services${how}` }];
 }

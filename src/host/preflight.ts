@@ -2,18 +2,22 @@
 
 import { interfaceByName } from "../../ffi/interface.ts";
 import { addresses, type Link, links } from "../../ffi/rtnetlink.ts";
-import { UdpSocket } from "../../ffi/udp_socket.ts";
 import { checkAgainstHost } from "../config/host_check.ts";
 import { hostInterfaces } from "../config/host_interfaces.ts";
 import { type FarmConfig, forNode, type NodeConfig } from "../config/load.ts";
 import { inspectSecret } from "../config/secret.ts";
-import { addressFromBytes, type IpAddress, sameAddress } from "../core/address.ts";
+import { addressFromBytes, inNetwork, sameAddress } from "../core/address.ts";
 import { VipfarmError } from "../core/errors.ts";
+import { formatMac } from "../wire/ethernet.ts";
 import { capabilityFindings } from "./capabilities.ts";
 import type { Finding } from "./finding.ts";
-import { firewallFindings } from "./firewall.ts";
+import { lanFindings } from "./lan_findings.ts";
+import { expectedPackets, firewallFindings, type FirewallRules } from "./firewall.ts";
+import { listenFindings } from "./neighbours.ts";
+import { networkManagerFindings } from "./network_managers.ts";
 import { interfaceSysctl, readSysctl } from "./sysctl_file.ts";
 import { effectiveValue, VIP_INTERFACE_REQUIREMENTS } from "./sysctls.ts";
+import { driverOf, kindOf, virtualMachineFindings } from "./virtual_machine.ts";
 
 export type { Finding };
 
@@ -24,21 +28,17 @@ const TYPE_ETHERNET = 1;
 const TYPE_NONE = 65_534;
 /** A helper program that takes longer says nothing. */
 const PROGRAM_TIMEOUT_MS = 3000;
-/** Other nodes are listened for during this many heartbeat intervals. */
-const LISTEN_INTERVALS = 5;
-/** And at least and at most this long. */
-const LISTEN_MS_MIN = 200;
-const LISTEN_MS_MAX = 3000;
-
 /** Looks at everything that the daemon would need here as the node of that name. */
 export async function preflight(config: FarmConfig, nodeName: string): Promise<Finding[]> {
   const node = forNode(config, nodeName);
   const interfaces = [...new Set(node.virtualIps.map((vip) => vip.interface))];
   const outside = Promise.all([
     secretFindings(config.secretFile),
-    firewall(config.heartbeat.port),
+    firewall(config, node),
     clockFindings(),
-    ...node.heartbeatInterfaces.map((name) => heartbeatFindings(config, name)),
+    ...interfaces.map((name) => makeFindings(name, node)),
+    ...interfaces.map((name) => lanFindings(name, node)),
+    ...node.heartbeatInterfaces.map((name) => heartbeatFindings(config, nodeName, name)),
   ]);
   return [
     ...capabilityFindings(await Deno.readTextFile("/proc/self/status")),
@@ -47,6 +47,9 @@ export async function preflight(config: FarmConfig, nodeName: string): Promise<F
     ...[...new Set([...interfaces, ...node.heartbeatInterfaces])].flatMap(interfaceFindings),
     ...placementFindings(config, node),
     ...interfaces.flatMap((name) => sysctlFindings(name, node)),
+    ...wayBackFindings(node),
+    ...adminFindings(config),
+    ...networkManagerFindings(),
     ...(await outside).flat(),
   ];
 }
@@ -184,10 +187,26 @@ async function secretFindings(path: string): Promise<Finding[]> {
   return [{ ok, what: problem.message, remedy: `Expected: ${problem.expected}` }];
 }
 
-async function firewall(port: number): Promise<Finding[]> {
-  const rules = await output("nft", ["-j", "list", "ruleset"]);
-  // Without nft there is nothing that could be read; most hosts without it have no firewall.
-  return rules === undefined ? [] : firewallFindings(rules, port);
+async function firewall(config: FarmConfig, node: NodeConfig): Promise<Finding[]> {
+  const programs = ["iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy"];
+  const saved = await Promise.all(
+    programs.map(async (name) => [name, await output(`${name}-save`, [])] as const),
+  );
+  const rules: FirewallRules = {
+    nft: await output("nft", ["-j", "list", "ruleset"]),
+    iptables: new Map(saved.flatMap(([name, text]) => text === undefined ? [] : [[name, text] as const])),
+  };
+  // Most hosts without these programs have no firewall.
+  if (rules.nft === undefined && rules.iptables.size === 0) return [];
+  return firewallFindings(rules, expectedPackets(config, node));
+}
+
+async function makeFindings(name: string, node: NodeConfig): Promise<Finding[]> {
+  const link = findLink(name);
+  if (link === undefined) return [];
+  const modes = node.virtualIps.filter((vip) => vip.interface === name).map(({ mode }) => mode);
+  const kind = kindOf(await output("ip", ["-d", "-j", "link", "show", "dev", name]));
+  return virtualMachineFindings({ name, driver: driverOf(name, formatMac(link.mac)), kind }, modes);
 }
 
 async function clockFindings(): Promise<Finding[]> {
@@ -202,46 +221,80 @@ async function clockFindings(): Promise<Finding[]> {
   }];
 }
 
-/** Joins the groups as the daemon would, and listens for other nodes. */
-async function heartbeatFindings(config: FarmConfig, name: string): Promise<Finding[]> {
-  const { groups, port, peers, intervalMs } = config.heartbeat;
+async function heartbeatFindings(config: FarmConfig, nodeName: string, name: string): Promise<Finding[]> {
   const link = findLink(name);
-  if (link === undefined || !link.up || peers.length > 0) return [];
-  if (!link.multicast) {
+  if (link === undefined || !link.up) return [];
+  if (config.heartbeat.peers.length === 0 && !link.multicast) {
     return [{ ok: false, what: `${name} does no multicast`, remedy: `ip link set dev ${name} multicast on` }];
   }
-  const own = addresses(link.index);
-  const findings: Finding[] = [];
-  const sockets: Array<{ readonly group: IpAddress; readonly socket: UdpSocket }> = [];
+  // The running daemon has the unicast port.
+  if (config.heartbeat.peers.length > 0 && runsHere(config)) return [];
+  const families = new Set(addresses(link.index).map(({ family }) => family));
+  return await listenFindings(config, nodeName, link, families);
+}
+
+/**
+ * Strict reverse path filtering drops heartbeats that come in by an interface which the host would not answer by. The
+ * TUN device is set to loose, which beats a strict `all`.
+ */
+function wayBackFindings(node: NodeConfig): Finding[] {
+  const own = addresses().filter(({ family }) => family === 4);
+  const networks = own.map(({ index, address, prefixLength }) => ({
+    index,
+    network: addressFromBytes(address),
+    prefixLength,
+  }));
+  return node.heartbeatInterfaces.flatMap((name): Finding[] => {
+    const link = findLink(name);
+    const values = ["all", name].map((each) =>
+      Number(readSysctl(interfaceSysctl(4, each, "rp_filter")) ?? 0)
+    );
+    // The larger of both counts (IN_DEV_RPFILTER); 1 is strict.
+    if (link === undefined || Math.max(...values) !== 1) return [];
+    const shared = networks.some((mine) =>
+      mine.index === link.index &&
+      networks.some((other) =>
+        other.index !== link.index && inNetwork(mine.network, other.network, other.prefixLength)
+      )
+    );
+    if (!shared) return [];
+    return [{
+      ok: "warning",
+      what:
+        `rp_filter of ${name} is strict, and another interface has a network of ${name}: heartbeats would be dropped`,
+      remedy: `sysctl -w net.ipv4.conf.${name}.rp_filter=2`,
+    }];
+  });
+}
+
+/** Whether the address of the admin endpoint is free. */
+function adminFindings(config: FarmConfig): Finding[] {
+  const { listen } = config.admin;
+  if (listen === undefined || runsHere(config)) return [];
+  const where = `${listen.host} port ${listen.port}`;
   try {
-    for (const group of [groups.ipv4, groups.ipv6]) {
-      if (group === undefined) continue;
-      if (!own.some(({ family }) => family === group.family)) continue;
-      const options = { interfaceIndex: link.index, interfaceName: name, group: group.bytes, port };
-      sockets.push({ group, socket: UdpSocket.openMulticast(options) });
-    }
-    const listenMs = Math.min(Math.max(LISTEN_INTERVALS * intervalMs, LISTEN_MS_MIN), LISTEN_MS_MAX);
-    await new Promise((resolve) => setTimeout(resolve, listenMs));
-    for (const { group, socket } of sockets) {
-      const heard = new Set<string>();
-      for (let i = socket.receiveBatch(); i > 0; i--) {
-        heard.add(addressFromBytes(socket.sourceAddress(i - 1)).text);
-      }
-      findings.push({
-        ok: true,
-        what: `heartbeat group ${group.text} port ${port} joined on ${name}; ` +
-          (heard.size === 0
-            ? "no other node is heard (there may be none yet)"
-            : `heard: ${[...heard].join(", ")}`),
-      });
-    }
+    Deno.listen({ hostname: listen.host, port: listen.port }).close();
+    return [{ ok: true, what: `${where} is free for the admin endpoint` }];
   } catch (error) {
-    if (!(error instanceof VipfarmError)) throw error;
-    findings.push({ ok: false, what: error.message, remedy: error.remedy });
-  } finally {
-    for (const { socket } of sockets) socket.close();
+    const isTaken = error instanceof Deno.errors.AddrInUse;
+    return [{
+      ok: false,
+      what: `${where} ${
+        isTaken ? "is taken by another program" : "cannot be listened on"
+      }: no admin endpoint`,
+      remedy: isTaken
+        ? `ss -ltnp 'sport = :${listen.port}' shows by which; or choose another in admin.listen.`
+        : "Choose an address of this host in admin.listen.",
+    }];
   }
-  return findings;
+}
+
+/** Whether a daemon with these virtual IPs runs here: they stand on a TUN device. */
+function runsHere({ virtualIps }: Pick<FarmConfig, "virtualIps">): boolean {
+  const tuns = new Set(links().filter(({ type }) => type === TYPE_NONE).map(({ index }) => index));
+  return addresses().some(({ index, address }) =>
+    tuns.has(index) && virtualIps.some((vip) => sameAddress(addressFromBytes(address), vip.address))
+  );
 }
 
 function findLink(name: string): Link | undefined {

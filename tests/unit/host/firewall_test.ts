@@ -1,41 +1,144 @@
 import assert from "node:assert/strict";
-import { firewallFindings } from "../../../src/host/firewall.ts";
+import { firewallFindings, type FirewallRules } from "../../../src/host/firewall.ts";
+import type { IncomingPacket } from "../../../src/host/firewall_model.ts";
 
-const input = (policy: string) => ({
-  chain: { family: "inet", table: "filter", name: "input", hook: "input", policy },
+const HEARTBEAT: IncomingPacket = {
+  what: "heartbeats on eth0",
+  family: 4,
+  interface: "eth0",
+  protocol: "udp",
+  destination: "239.255.86.70",
+  port: 4886,
+  fromTun: false,
+};
+const REQUEST: IncomingPacket = {
+  what: "packets of the service http to 192.0.2.100",
+  family: 4,
+  interface: "vipfarm0",
+  protocol: "tcp",
+  destination: "192.0.2.100",
+  port: 80,
+  fromTun: true,
+};
+const BOTH = [HEARTBEAT, REQUEST];
+
+/** What is dropped, in short. */
+function dropped(rules: Partial<FirewallRules>, packets = BOTH): string[] {
+  const findings = firewallFindings({ nft: undefined, iptables: new Map(), ...rules }, packets);
+  for (const { ok, remedy } of findings) assert.ok(ok === true || remedy !== undefined);
+  return findings.filter(({ ok }) => ok !== true).map(({ what }) => what.replace(/^.* drops (\w+).*$/, "$1"));
+}
+
+const chain = (name: string, hook?: string, policy?: string) => ({
+  chain: { family: "inet", table: "filter", name, type: "filter", hook, policy },
 });
 const rule = (...expr: unknown[]) => ({ rule: { family: "inet", table: "filter", chain: "input", expr } });
-const dport = (right: unknown) => ({
-  match: { op: "==", left: { payload: { protocol: "udp", field: "dport" } }, right },
-});
-const judge = (...nftables: unknown[]) => firewallFindings(JSON.stringify({ nftables }), 4886)[0].ok;
+const match = (left: unknown, right: unknown, op = "==") => ({ match: { op, left, right } });
+const dport = (protocol: string, right: unknown) => match({ payload: { protocol, field: "dport" } }, right);
+const iifname = (right: unknown, op?: string) => match({ meta: { key: "iifname" } }, right, op);
+const ACCEPT = { accept: null }, DROP = { drop: null };
+const nft = (...nftables: unknown[]) => ({ nft: JSON.stringify({ nftables }) });
+const CLOSED = chain("input", "input", "drop");
 
-Deno.test("no rules, or a chain that accepts, is fine", () => {
-  assert.equal(judge(), true);
-  assert.equal(judge(input("accept"), rule(dport(22), { drop: null })), true);
+Deno.test("no rules, or chains that accept, are fine", () => {
+  assert.deepEqual(dropped({}), []);
+  assert.deepEqual(dropped(nft(chain("input", "input", "accept"), rule(dport("tcp", 22), DROP))), []);
 });
 
-Deno.test("a chain that drops what no rule accepts gets a warning with the rule to add", () => {
-  const [finding] = firewallFindings(
-    JSON.stringify({ nftables: [input("drop"), rule(dport(22), { accept: null })] }),
-    4886,
+Deno.test("a closed chain drops what no rule accepts, and the remedy is a rule", () => {
+  assert.deepEqual(dropped(nft(CLOSED, rule(dport("tcp", 22), ACCEPT))), ["heartbeats", "packets"]);
+  const [finding] = firewallFindings({ ...nft(CLOSED), iptables: new Map() }, BOTH);
+  assert.equal(
+    finding.remedy,
+    'Accept it: nft insert rule inet filter input iifname "eth0" udp dport 4886 accept',
   );
-  assert.equal(finding.ok, "warning");
-  assert.match(finding.remedy ?? "", /nft insert rule inet filter input udp dport 4886 accept/);
-  assert.equal(judge(input("accept"), rule({ counter: null }, { reject: null })), "warning");
+  assert.deepEqual(
+    dropped(nft(chain("input", "input", "accept"), rule({ counter: null }, { reject: null }))),
+    [
+      "heartbeats",
+      "packets",
+    ],
+  );
 });
 
 Deno.test("a rule for the port, alone, in a set or in a range, is enough", () => {
   for (
     const right of [4886, { set: [22, 4886] }, { range: [4800, 4900] }, { set: [{ range: [4886, 4887] }] }]
   ) {
-    assert.equal(judge(input("drop"), rule(dport(right), { accept: null })), true);
+    assert.deepEqual(dropped(nft(CLOSED, rule(dport("udp", right), ACCEPT))), ["packets"]);
   }
-  assert.equal(judge(input("drop"), rule(dport({ range: [1, 1024] }), { accept: null })), "warning");
+  assert.deepEqual(dropped(nft(CLOSED, rule(dport("udp", { range: [1, 1024] }), ACCEPT)), [HEARTBEAT]), [
+    "heartbeats",
+  ]);
 });
 
-Deno.test("other families and hooks do not count, and nonsense is a warning", () => {
-  assert.equal(judge({ chain: { ...input("drop").chain, family: "netdev" } }), true);
-  assert.equal(judge({ chain: { ...input("drop").chain, hook: "forward" } }), true);
-  assert.equal(firewallFindings("nonsense", 4886)[0].ok, "warning");
+Deno.test("services that are accepted on the interface of the clients only, are dropped on the TUN device", () => {
+  const accepted = (on: unknown) => nft(CLOSED, rule(iifname(on), dport("tcp", { set: [80, 443] }), ACCEPT));
+  assert.deepEqual(dropped(accepted("eth0"), [REQUEST]), ["packets"]);
+  assert.deepEqual(dropped(accepted("vipfarm*"), [REQUEST]), []);
+  assert.deepEqual(dropped(nft(CLOSED, rule(iifname("eth1", "!="), ACCEPT))), []);
+});
+
+Deno.test("jumps, verdict maps and states are followed", () => {
+  const services = { ...rule(dport("tcp", 80), ACCEPT) };
+  services.rule = { ...services.rule, chain: "services" };
+  const jump = rule(match({ meta: { key: "l4proto" } }, "tcp"), { jump: { target: "services" } });
+  assert.deepEqual(dropped(nft(CLOSED, chain("services"), jump, services)), ["heartbeats"]);
+  const map = rule({
+    vmap: {
+      key: { meta: { key: "iifname" } },
+      data: { set: [["lo", ACCEPT], ["vipfarm0", { jump: { target: "services" } }], ["eth0", ACCEPT]] },
+    },
+  });
+  assert.deepEqual(dropped(nft(CLOSED, chain("services"), map, services)), []);
+  const state = match({ ct: { key: "state" } }, ["established", "related"], "in");
+  assert.deepEqual(dropped(nft(CLOSED, rule(state, ACCEPT)), [REQUEST]), ["packets"]);
+});
+
+Deno.test("a check of the way back drops what comes by the TUN device", () => {
+  const missing = match({ fib: { result: "oif", flags: ["saddr", "iif"] } }, false);
+  assert.deepEqual(dropped(nft(chain("input", "prerouting", "accept"), rule(missing, DROP))), ["packets"]);
+  const raw = "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -m rpfilter --invert -j DROP\nCOMMIT\n";
+  assert.deepEqual(dropped({ iptables: new Map([["iptables", raw]]) }), ["packets"]);
+});
+
+Deno.test("what cannot be judged is no warning, and is said", () => {
+  const senders = match({ payload: { protocol: "ip", field: "saddr" } }, "192.0.2.1");
+  const rules = nft(CLOSED, rule(senders, ACCEPT));
+  assert.deepEqual(dropped(rules), []);
+  const [finding] = firewallFindings({ ...rules, iptables: new Map() }, BOTH);
+  assert.match(finding.what, /as far as its rules can be judged/);
+  assert.deepEqual(dropped({ nft: "nonsense" }), ["the firewall rules could not be read"]);
+});
+
+Deno.test("other families and hooks do not count", () => {
+  assert.deepEqual(dropped(nft({ chain: { ...CLOSED.chain, family: "netdev" } })), []);
+  assert.deepEqual(dropped(nft({ chain: { ...CLOSED.chain, hook: "forward" } })), []);
+  assert.deepEqual(dropped(nft({ chain: { ...CLOSED.chain, family: "ip6" } })), []);
+});
+
+Deno.test("iptables: policies, ports, interfaces, states, chains and negations", () => {
+  const saved = (...rules: string[]) => ({
+    iptables: new Map([[
+      "iptables",
+      `*filter\n:INPUT DROP [0:0]\n:web - [0:0]\n${rules.join("\n")}\nCOMMIT\n`,
+    ]]),
+  });
+  assert.deepEqual(dropped(saved()), ["heartbeats", "packets"]);
+  assert.deepEqual(dropped(saved("-A INPUT -p udp -m udp --dport 4886 -j ACCEPT")), ["packets"]);
+  assert.deepEqual(
+    dropped(saved(
+      '-A INPUT -p udp -m udp --dport 4000:5000 -m comment --comment "a -j DROP" -j ACCEPT',
+      "-A INPUT -i vipfarm+ -p tcp -m multiport --dports 443,80 -j web",
+      "-A web -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT",
+    )),
+    [],
+  );
+  assert.deepEqual(dropped(saved("-A INPUT ! -i eth0 -j ACCEPT", "-A INPUT -d 224.0.0.0/4 -j ACCEPT")), []);
+  assert.deepEqual(dropped(saved("-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT"), [REQUEST]), [
+    "packets",
+  ]);
+  assert.deepEqual(dropped(saved("-A INPUT -s 192.0.2.0/24 -j ACCEPT")), [], "depends on the sender");
+  const [finding] = firewallFindings({ nft: undefined, ...saved() }, BOTH);
+  assert.equal(finding.remedy, "Accept it: iptables -I INPUT -i eth0 -p udp --dport 4886 -j ACCEPT");
 });
