@@ -98,6 +98,18 @@ export function starterFile(options: StarterOptions = {}): string {
   gap();
   unset(0, ["quorum"], "quorum: off");
   gap();
+  lines.push(...comment(descriptionAt(["checks"]), ""), "# checks:");
+  const port = services.find(({ protocol }) => protocol === "tcp")?.ports[0]?.split("-")[0] ?? "80";
+  lines.push(
+    `#   - { name: answers, http: { port: ${port}, path: / } }`,
+    "#   - { name: server, process: { name: nginx } }",
+    "#   - { name: uplink, interface: {} }",
+    "#   - { name: database, tcp: { address: 192.0.2.20, port: 5432 }, on_failure: none }",
+  );
+  gap();
+  lines.push(...comment(descriptionAt(["rules"]), ""), "# rules:");
+  lines.push("#   - { name: no_data, when: check.database.down && check.uplink.up, do: leave, after: 5s }");
+  gap();
   unset(0, ["drain_on_stop"], "drain_on_stop: 0s");
   gap();
   unset(0, ["datapath"], "datapath: tun");
