@@ -27,6 +27,11 @@ const ONLY: Readonly<Record<string, readonly string[]>> = { lab: ["core", "ffi",
 /** Pure modules: the same input gives the same output, so that they run under a simulator. */
 export const PURE_MODULES = ["ownership", "membership"];
 
+/** The pure parts of modules that also act. */
+export const PURE_FILES = ["damping", "demands", "dns_message", "health_events", "http_answer", "rules"].map((
+  name,
+) => `src/health/${name}.ts`);
+
 /** What a pure module may not name: each reaches a clock, a socket, a timer or chance. */
 const IMPURE =
   /\bDeno\.|\bDate\.now\b|\bnew Date\(\s*\)|\bperformance\.|\bMath\.random\b|\bsetTimeout\b|\bsetInterval\b|\bfetch\(|\bcrypto\.(?:getRandomValues|randomUUID)\b|\brandomBytes\b|\bnode:(?:fs|net|dgram|http|os|child_process|timers)\b/g;
@@ -78,11 +83,12 @@ export function layerViolations(files: readonly SourceFile[]): string[] {
 
 /** Every use of a clock, a socket, a timer or chance in the pure modules. */
 export function impurities(files: readonly SourceFile[]): string[] {
-  return files.filter(({ path }) => PURE_MODULES.includes(moduleOf(path) ?? "")).flatMap(({ path, text }) => {
-    const uses = [...withoutComments(text).matchAll(IMPURE)].map(([use]) => `${path} uses ${use}`);
-    const imports = importedSpecifiers(text).filter((specifier) =>
-      moduleOf(posix.join(posix.dirname(path), specifier)) === "ffi"
-    );
-    return [...uses, ...imports.map((specifier) => `${path} imports ${specifier}`)];
-  });
+  return files.filter(({ path }) => PURE_MODULES.includes(moduleOf(path) ?? "") || PURE_FILES.includes(path))
+    .flatMap(({ path, text }) => {
+      const uses = [...withoutComments(text).matchAll(IMPURE)].map(([use]) => `${path} uses ${use}`);
+      const imports = importedSpecifiers(text).filter((specifier) =>
+        moduleOf(posix.join(posix.dirname(path), specifier)) === "ffi"
+      );
+      return [...uses, ...imports.map((specifier) => `${path} imports ${specifier}`)];
+    });
 }
