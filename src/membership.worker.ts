@@ -11,6 +11,7 @@ import { setRealtimePriority, setTimerSlackNs } from "../ffi/scheduling.ts";
 import { UdpSocket } from "../ffi/udp_socket.ts";
 import { addressFromBytes, parseAddress } from "./core/address.ts";
 import { ClaimsPublisher } from "./dataplane/claims_publisher.ts";
+import { ClaimsTrace } from "./dataplane/claims_trace.ts";
 import { mapKernelClaims } from "./dataplane/prefilter.ts";
 import { SharedClaims } from "./dataplane/shared.ts";
 import { LanTest } from "./membership/lan.ts";
@@ -54,6 +55,7 @@ class MembershipThread {
   #witness: EchoSocket | undefined;
   #poll!: PollSet;
   readonly #lan = new LanTest();
+  readonly #trace = ClaimsTrace.open();
   readonly #inbox: ToMembership[] = [];
   #messagesSeen = 0;
   #messagesSignalled = 0;
@@ -88,6 +90,7 @@ class MembershipThread {
     this.#publisher.warmUp(plan.name);
     for (const name of plan.members) this.#publisher.prepare(name);
     this.#wake = EventFd.adopt(plan.wakeDescriptor);
+    this.#trace?.write({ kind: "start", atMs: boottimeMs(), node: plan.name });
     if (!plan.standby) this.#open();
     this.#membership = new Membership({ ...plan, nowMs: boottimeMs() });
     this.#announceHeld();
@@ -304,17 +307,18 @@ class MembershipThread {
     const membership = this.#membership;
     switch (effect.kind) {
       case "claims": {
-        const lost = this.#publisher.publish(
-          membership.basis(),
-          (table) => this.#contested(membership, table),
-        );
+        const basis = membership.basis(), fromMs = boottimeMs();
+        const lost = this.#publisher.publish(basis, (table) => this.#contested(membership, table));
+        this.#trace?.write({ kind: "claims", fromMs, toMs: boottimeMs(), basis });
         this.#announceRetained(lost);
         if (lost.length > 0) post({ kind: "lost", lossCount: this.#publisher.lossCount });
         return;
       }
       case "lease":
-        if (effect.deadlineMs !== 0) return this.#claims.renewLease(effect.deadlineMs | 0);
-        this.#claims.silence(boottimeMs() | 0);
+        if (effect.deadlineMs !== 0) this.#claims.renewLease(effect.deadlineMs | 0);
+        else this.#claims.silence(boottimeMs() | 0);
+        this.#trace?.write({ kind: "lease", atMs: boottimeMs(), deadlineMs: effect.deadlineMs });
+        if (effect.deadlineMs !== 0) return;
         return this.#announceRetained(this.#publisher.releaseFlows());
       case "send":
         return this.#send();
