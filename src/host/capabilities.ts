@@ -8,7 +8,12 @@ const CAPABILITIES = [
   { name: "CAP_NET_ADMIN", bit: 12n, needed: true, use: "the TUN device, addresses and sysctls" },
   { name: "CAP_NET_RAW", bit: 13n, needed: true, use: "the packet socket" },
   { name: "CAP_SYS_NICE", bit: 23n, needed: false, use: "heartbeats on time when all processors are busy" },
-  { name: "CAP_BPF", bit: 39n, needed: false, use: "dropping other nodes' packets in the kernel" },
+  {
+    name: "CAP_BPF",
+    bit: 39n,
+    needed: false,
+    use: "dropping other nodes' packets and taking this one's in the kernel",
+  },
   { name: "CAP_PERFMON", bit: 38n, needed: false, use: "the same: its filter computes addresses" },
 ] as const;
 
