@@ -4,16 +4,17 @@
  * (garbage collection, admin requests) delays it.
  */
 import { boottimeMs, realtimeMs } from "../ffi/clock.ts";
-import { EchoSocket } from "../ffi/echo_socket.ts";
+import { type EchoSocket } from "../ffi/echo_socket.ts";
 import { EventFd } from "../ffi/eventfd.ts";
 import { POLLIN, PollSet } from "../ffi/poll.ts";
 import { setRealtimePriority, setTimerSlackNs } from "../ffi/scheduling.ts";
-import { UdpSocket } from "../ffi/udp_socket.ts";
-import { addressFromBytes, parseAddress } from "./core/address.ts";
+import { type UdpSocket } from "../ffi/udp_socket.ts";
+import { addressFromBytes } from "./core/address.ts";
 import { ClaimsPublisher } from "./dataplane/claims_publisher.ts";
 import { ClaimsTrace } from "./dataplane/claims_trace.ts";
 import { mapKernelClaims } from "./dataplane/prefilter.ts";
 import { SharedClaims } from "./dataplane/shared.ts";
+import { type HeartbeatSocket, openSockets, openWitness } from "./heartbeat_sockets.ts";
 import { LanTest } from "./membership/lan.ts";
 import { Membership } from "./membership/membership.ts";
 import { NetworkWatch } from "./membership/networks.ts";
@@ -97,7 +98,7 @@ class MembershipThread {
   }
 
   #open(): void {
-    this.#sockets = openSockets(this.#plan);
+    this.#sockets = openSockets(this.#plan, (event) => post({ kind: "event", event }));
     this.#witness = openWitness(this.#plan);
     this.#networks = new NetworkWatch(this.#sockets.map(({ label }) => label), this.#plan.intervalMs);
     this.#poll = new PollSet([
@@ -424,54 +425,6 @@ class MembershipThread {
     const { finding } = this.#lan;
     post({ kind: "networks", atMs: nowMs, networks: this.#networks.report(), frames, finding });
   }
-}
-
-/** The socket for questions to the witness of the quorum, if there is one. */
-function openWitness({ quorum }: MembershipPlan): EchoSocket | undefined {
-  if (quorum?.kind !== "witness") return undefined;
-  const address = parseAddress(quorum.address);
-  return address === undefined ? undefined : EchoSocket.open(address.bytes);
-}
-
-/** A heartbeat network in use. */
-interface HeartbeatSocket {
-  label: string;
-  socket: UdpSocket;
-  targets: Uint8Array[];
-}
-
-/**
- * One socket for each network. One that cannot be opened is told and left out, as long as there is another.
- * Throws the last failure when there is none.
- */
-function openSockets(plan: MembershipPlan): HeartbeatSocket[] {
-  const sockets: HeartbeatSocket[] = [];
-  let failure: unknown;
-  for (const { interfaceName, interfaceIndex, via, group, localAddress, targets } of plan.networks) {
-    const label = `${interfaceName} (${via})`;
-    const where = { interfaceName, interfaceIndex, port: plan.port };
-    try {
-      const socket = group !== undefined
-        ? UdpSocket.openMulticast({ ...where, group })
-        : UdpSocket.openUnicast({
-          ...where,
-          localAddress: localAddress ?? new Uint8Array(targets[0].length),
-        });
-      sockets.push({ label, socket, targets });
-    } catch (error) {
-      failure = error;
-      post({
-        kind: "event",
-        event: {
-          severity: "error",
-          kind: "heartbeat.network_unusable",
-          message: `No heartbeats on ${label}: ${error instanceof Error ? error.message : String(error)}`,
-        },
-      });
-    }
-  }
-  if (sockets.length === 0) throw failure;
-  return sockets;
 }
 
 let thread: MembershipThread | undefined;
