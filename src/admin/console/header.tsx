@@ -101,7 +101,8 @@ export function Footer() {
     <footer>
       <span>vipfarm {farm.value?.version}</span>
       <a href="/docs">API</a>
-      <a href="/metrics">Metrics</a>
+      {/* A link carries no token. */}
+      {token.value === "" && <a href="/metrics">Metrics</a>}
     </footer>
   );
 }

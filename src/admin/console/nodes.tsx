@@ -30,7 +30,7 @@ function Node({ member }: { member: MemberStatus }) {
         <h3>
           <i class="swatch" style={{ backgroundColor: colorOf(name) }} />
           {name}
-          {member.self && <span class="tag">this node</span>}
+          {member.self ? <span class="tag">this node</span> : <span class="address">{member.address}</span>}
         </h3>
         <State state={state} />
         <p class="reason">{member.reason}</p>
@@ -111,11 +111,14 @@ function Facts({ member }: { member: MemberStatus }) {
   const { application, checks_down: down = [], version, digest, lateness_ms: lateness } = member;
   return (
     <ul class="facts">
-      {member.address && <li>{member.address}</li>}
-      {application && (
+      {application && application.state !== "up" && application.state !== member.state && (
         <li>
-          application <State state={application.state} /> <span class="soft">{application.reason}</span>
+          application <State state={application.state} />
         </li>
+      )}
+      {application && application.state !== "up" && <li>{application.reason}</li>}
+      {member.connections !== undefined && member.state !== "dead" && (
+        <li class="connections">{plural(member.connections, "open connection")}</li>
       )}
       {down.map(({ check, reason }) => (
         <li key={check} class="bad">
