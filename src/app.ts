@@ -412,7 +412,7 @@ class Daemon {
       case "view":
         this.#noteMembers(message.members);
         this.#farm.update(message.members, message.basis);
-        return this.#state.factsChanged();
+        return this.#state.viewChanged(message.basis);
       case "event":
         return this.#record(message.event);
       case "order":

@@ -14,9 +14,11 @@ import { type FarmConfig, type NodeConfig } from "../config/load.ts";
 import { type FarmEventInit } from "../core/events.ts";
 import { type Health } from "../health/health.ts";
 import { type HealthState } from "../health/types.ts";
+import { type ClaimsBasis } from "../membership/types.ts";
 import { type Order } from "../wire/heartbeat.ts";
 import { openChecks } from "./checks.ts";
 import { STOP_LINGER_MS } from "./drain.ts";
+import { LastResortWatch } from "./last_resort.ts";
 import { type Obeyed, Settings } from "./settings.ts";
 
 export interface NodeStateParts {
@@ -48,6 +50,7 @@ export class NodeState {
   readonly #saved: MemoryFile<Saved>;
   readonly #asked: MemoryFile<{ drained: boolean }>;
   readonly #bootId = Deno.readTextFileSync(BOOT_ID_FILE).trim();
+  readonly #lastResort: LastResortWatch;
   #maintenanceFile: string | undefined;
   #maintenanceTimer: ReturnType<typeof setInterval> | undefined;
   #adopts = false;
@@ -63,6 +66,7 @@ export class NodeState {
     this.#saved = new MemoryFile(`${runtimeDir}/application.json`, what, readSaved, record);
     const path = `${config.stateDir}/${config.farm}.${node}.json`;
     this.#asked = new MemoryFile(path, `whether ${node} was drained`, readAsked, record);
+    this.#lastResort = new LastResortWatch(config.services.map(({ name }) => name), record);
     this.#maintenanceFile = config.maintenanceFile;
     const saved = takeOver ? undefined : this.#adoptable();
     this.#adopts = takeOver || saved !== undefined;
@@ -70,7 +74,8 @@ export class NodeState {
       config,
       node: parts.node,
       assumeUp: this.#adopts,
-      members: () => parts.members(),
+      // The kernel may tell of something before this acts.
+      members: () => this.#live ? parts.members() : 1,
       nodeState: () => this.application.state,
       record,
       onChange: (health) => this.#heed(health),
@@ -132,8 +137,9 @@ export class NodeState {
     this.#maintenanceTimer = setInterval(() => this.#lookForMaintenance(), MAINTENANCE_LOOK_MS);
   }
 
-  /** Members came or went: rules may count them. */
-  factsChanged(): void {
+  /** Members came or went, or have other weights: rules may count them. */
+  viewChanged(basis: ClaimsBasis): void {
+    this.#lastResort.look(basis);
     this.#health.factsChanged();
   }
 
@@ -159,7 +165,7 @@ export class NodeState {
 
   /** What the checks ask for has changed. */
   #heed({ services, node }: HealthState): void {
-    this.#application.take({ kind: "health", services, application: node });
+    if (this.#live) this.#application.take({ kind: "health", services, application: node });
   }
 
   /** Another process goes on: nothing is done here any more, unless that fails. */
