@@ -12,11 +12,8 @@ import { NAME_LENGTH_MAX } from "../core/limits.ts";
 import type { EventLog } from "./event_log.ts";
 import { ApiFailure } from "./failure.ts";
 import { type AdminEnv, overUnixSocket, peerText } from "./guard.ts";
+import { type Role, ROLES } from "./roles.ts";
 import { readSecretFile } from "./secret_file.ts";
-
-/** What a token allows, from least to most; each role includes those before it. */
-export const ROLES = ["monitor", "control", "admin"] as const;
-export type Role = (typeof ROLES)[number];
 
 /** Who asks. */
 export interface Principal {
@@ -164,7 +161,7 @@ export function authorize(
 ): MiddlewareHandler<AdminEnv> {
   return async (c, next) => {
     if (overUnixSocket(c)) {
-      c.set("principal", { name: "local", role: "admin" });
+      c.set("principal", { name: localName(c.req.header("x-vipfarm-user")), role: "admin" });
     } else if (tokens === undefined) {
       c.set("principal", { name: "anonymous", role: "admin" });
     } else if (!PUBLIC.has(c.req.path)) {
@@ -193,6 +190,14 @@ export function authorize(
     }
     await next();
   };
+}
+
+/**
+ * Who asks over the Unix socket: `local`, with the name that the command line was run under, through sudo too. Only who
+ * may open the socket, and so may do anything, can say so.
+ */
+function localName(user: string | undefined): string {
+  return user !== undefined && /^[A-Za-z0-9._-]{1,32}$/.test(user) ? `local (${user})` : "local";
 }
 
 function identify(

@@ -19,6 +19,9 @@ const STREAM_SILENCE_MS = 40_000;
 /** Longest piece of an event stream: far above any event, and a bound on what a wrong server can make us hold. */
 const BLOCK_LENGTH_MAX = 1024 * 1024;
 
+/** What is sent as the local user's name, for the trace of an action. */
+const USER_NAME = /^[A-Za-z0-9._-]{1,32}$/;
+
 /** How to find the daemon. */
 export interface ConnectionOptions {
   /** Base address of an admin endpoint; goes before `runtimeDir`. */
@@ -52,11 +55,15 @@ export class AdminClient {
       this.where = this.#base;
       const token = options.token ?? Deno.env.get("VIPFARM_TOKEN") ?? "";
       if (token !== "") this.#headers.authorization = `Bearer ${token}`;
+      const authority = Deno.env.get("VIPFARM_CA") ?? "";
+      if (authority !== "") this.#http = Deno.createHttpClient({ caCerts: [readAuthority(authority)] });
     } else {
       this.#base = "http://localhost";
       this.#socketPath = `${options.runtimeDir ?? RUNTIME_DIR_DEFAULT}/admin.sock`;
       this.where = this.#socketPath;
       this.#http = Deno.createHttpClient({ proxy: { transport: "unix", path: this.#socketPath } });
+      const user = Deno.env.get("SUDO_USER") ?? Deno.env.get("USER");
+      if (user !== undefined && USER_NAME.test(user)) this.#headers["x-vipfarm-user"] = user;
     }
   }
 
@@ -85,7 +92,11 @@ export class AdminClient {
    * `signal` is aborted; both end the iteration without an error.
    * @throws VipfarmError if the stream cannot be opened.
    */
-  async *events(after: string | undefined, signal: AbortSignal): AsyncGenerator<StreamItem> {
+  async *events(
+    after: string | undefined,
+    signal: AbortSignal,
+    filter = new URLSearchParams(),
+  ): AsyncGenerator<StreamItem> {
     const operation = "follow events";
     const silent = new AbortController();
     const headers: Record<string, string> = { accept: "text/event-stream" };
@@ -93,7 +104,7 @@ export class AdminClient {
     let timer = setTimeout(() => silent.abort(), ANSWER_WAIT_MS);
     try {
       const both = AbortSignal.any([signal, silent.signal]);
-      const response = await this.#fetch(operation, "/api/v1/events", { headers }, both);
+      const response = await this.#fetch(operation, `/api/v1/events?${filter}`, { headers }, both);
       if (!response.ok || response.body === null) {
         await this.#json(operation, response);
         return;
@@ -181,6 +192,22 @@ export class AdminClient {
       : "Start it with `vipfarm run`, or name its --runtime-dir or its --admin URL.";
     const exitCode = denied ? EXIT.privilege : EXIT.unreachable;
     return new VipfarmError({ operation, problem, value: this.where, remedy, exitCode, cause });
+  }
+}
+
+/** The certificate that the endpoint's own is checked against, where no public authority has signed it. */
+function readAuthority(file: string): string {
+  try {
+    return Deno.readTextFileSync(file);
+  } catch (cause) {
+    throw new VipfarmError({
+      operation: "connect to the daemon",
+      problem: cause instanceof Error ? cause.message : String(cause),
+      value: `VIPFARM_CA=${file}`,
+      remedy: "Name a file with a certificate in PEM, or unset VIPFARM_CA.",
+      exitCode: EXIT.usage,
+      cause,
+    });
   }
 }
 

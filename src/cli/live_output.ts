@@ -6,6 +6,9 @@ import type { FarmEvent } from "../core/events.ts";
 /** More services than this do not fit beside each other: their shares are in `--json` only. */
 const SERVICE_COLUMNS_MAX = 4;
 
+/** What a node holds is told in rounded numbers: less than this is no difference. */
+const SHARE_DIFFERENCE = 0.001;
+
 /** Wraps text in a colour, or leaves it as it is. */
 export type Paint = (colour: Colour, text: string) => string;
 export type Colour = "green" | "yellow" | "red" | "dim" | "bold";
@@ -50,6 +53,11 @@ export function renderStatus(farm: FarmStatus, paint: Paint): string {
       paint("yellow", `! ${plain(message)}`),
       paint("dim", `  ${plain(remedy)}`),
     ]),
+    ...farm.members.flatMap((member) =>
+      (member.checks_down ?? []).map(({ check, reason }) =>
+        paint("yellow", `! ${plain(member.name)}: check ${plain(check)} is down: ${plain(reason)}`)
+      )
+    ),
     "",
     ...table(nodeRows(farm), paint),
   ];
@@ -72,16 +80,35 @@ function sameShares(farm: FarmStatus): boolean {
   });
 }
 
+/** Columns of what nodes report of themselves; those that nobody fills are left out. */
+const TOLD: ReadonlyArray<{ title: string; of: (member: MemberStatus) => string | undefined }> = [
+  { title: "APPLICATION", of: ({ application }) => application?.state },
+  {
+    title: "OPEN",
+    of: ({ connections, retained }) =>
+      connections === undefined ? undefined : `${connections}${retained ? ` (${retained} stay)` : ""}`,
+  },
+  { title: "NEW/S", of: ({ flows_per_s: flows }) => flows?.toFixed(flows < 10 ? 1 : 0) },
+];
+
 function nodeRows(farm: FarmStatus): Cell[][] {
   const columns = sameShares(farm)
     ? farm.services.slice(0, 1).map(({ name }) => ({ name, title: "SHARE" }))
     : farm.services.slice(0, SERVICE_COLUMNS_MAX).map(({ name }) => ({ name, title: plain(name) }));
-  const head = ["NODE", "STATE", ...columns.map(({ title }) => title), "WEIGHT", "ADDRESS", "REASON"];
+  const told = TOLD.filter(({ of }) => farm.members.some((member) => of(member) !== undefined));
+  const head = [
+    ...["NODE", "STATE"],
+    ...columns.map(({ title }) => title),
+    "WEIGHT",
+    ...told.map(({ title }) => title),
+    ...["ADDRESS", "REASON"],
+  ];
   const rows = farm.members.map((member): Cell[] => [
     { text: plain(member.name) + (member.self ? " *" : "") },
     { text: member.state, colour: STATE_COLOUR[member.state] },
     ...columns.map(({ name }): Cell => ({ text: shareText(member, name) })),
     { text: String(member.weight) },
+    ...told.map(({ of }): Cell => ({ text: plain(of(member) ?? "-") })),
     { text: plain(member.address ?? "-"), colour: "dim" },
     { text: plain(member.reason) },
   ]);
@@ -91,7 +118,8 @@ function nodeRows(farm: FarmStatus): Cell[][] {
 function shareText(member: MemberStatus, service: string): string {
   const wanted = percent(member.shares[service] ?? 0);
   const held = member.claimed?.[service];
-  return held === undefined || percent(held) === wanted ? wanted : `${wanted} (holds ${percent(held)})`;
+  const same = held === undefined || Math.abs(held - (member.shares[service] ?? 0)) < SHARE_DIFFERENCE;
+  return same ? wanted : `${wanted} (holds ${percent(held)})`;
 }
 
 function percent(share: number): string {

@@ -1,9 +1,10 @@
 /** The verbs that ask or steer a running daemon: status, events, drain, resume, start, stop, restart, weight. */
 
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { EventListAnswer, ExplanationAnswer, FarmStatus, OrderAnswer } from "../admin/schemas.ts";
 import { EXIT, VipfarmError } from "../core/errors.ts";
-import { WEIGHT_MAX } from "../core/limits.ts";
+import { EVENTS_KEPT_MAX, WEIGHT_MAX } from "../core/limits.ts";
+import { integerBetween } from "./arguments.ts";
 import { AdminClient, type ConnectionOptions, RUNTIME_DIR_DEFAULT } from "./client.ts";
 import { type Paint, painter, renderEvent, renderStatus } from "./live_output.ts";
 
@@ -74,10 +75,17 @@ export function registerLiveVerbs(program: Command, io: LiveIo = processIo()): v
   live(program.command("events"), "what happened in the farm")
     .option("--follow", "go on with what happens")
     .option("--json", "print one JSON object a line")
-    .action((options) =>
+    .addOption(
+      new Option("--severity <severity>", "only this severe, or worse").choices(["info", "warning", "error"]),
+    )
+    .option("--kind <kind>", "only this kind, or kinds that begin with it: member, member.dead")
+    .option("--node <name>", "only what is about this node")
+    .option("--limit <n>", "only the last N of those that are kept", integerBetween(1, EVENTS_KEPT_MAX))
+    .action((options: LiveOptions & EventFilter) =>
       withClient(options, (client) => {
         const print = eventPrinter(io, paint, options.json === true);
-        return options.follow ? follow(client, io, print) : listEvents(client, print);
+        const query = eventQuery(options);
+        return options.follow ? follow(client, io, print, query) : listEvents(client, print, query);
       })
     );
   const verbs = {
@@ -86,6 +94,7 @@ export function registerLiveVerbs(program: Command, io: LiveIo = processIo()): v
     start: "start the application on a node",
     stop: "stop the application on a node",
     restart: "restart the application on a node",
+    reload: "let a node read its configuration again",
   };
   for (const [verb, description] of Object.entries(verbs)) {
     live(
@@ -110,6 +119,7 @@ export function registerLiveVerbs(program: Command, io: LiveIo = processIo()): v
     );
 }
 
+/** Options of the live verbs, all together. */
 interface LiveOptions extends ConnectionOptions {
   readonly json?: boolean;
   readonly watch?: boolean;
@@ -221,21 +231,42 @@ function eventPrinter(io: LiveIo, paint: Paint, json: boolean): EventPrinter {
   };
 }
 
-async function listEvents(client: AdminClient, print: EventPrinter): Promise<void> {
-  const list = await client.get<EventListAnswer>("read events", "/api/v1/events?format=json");
+/** What of the options the API filters by. */
+interface EventFilter {
+  readonly severity?: string;
+  readonly kind?: string;
+  readonly node?: string;
+  readonly limit?: number;
+}
+
+function eventQuery({ severity, kind, node, limit }: EventFilter): URLSearchParams {
+  const query = new URLSearchParams();
+  for (const [key, value] of Object.entries({ severity, kind, node, limit })) {
+    if (value !== undefined) query.set(key, String(value));
+  }
+  return query;
+}
+
+async function listEvents(client: AdminClient, print: EventPrinter, query: URLSearchParams): Promise<void> {
+  const list = await client.get<EventListAnswer>("read events", `/api/v1/events?format=json&${query}`);
   if (list.missed > 0) print.missed(list.missed);
   for (const event of list.events) print.event(event);
 }
 
 /** Goes on over a restart of the daemon: what happens around one is what somebody who follows wants to see. */
-async function follow(client: AdminClient, io: LiveIo, print: EventPrinter): Promise<void> {
+async function follow(
+  client: AdminClient,
+  io: LiveIo,
+  print: EventPrinter,
+  query: URLSearchParams,
+): Promise<void> {
   await readFarm(client); // a daemon that is not there at the start is an error
   await io.untilInterrupted(async (signal) => {
     let cursor: string | undefined;
     let lost = false;
     while (!signal.aborted) {
       try {
-        for await (const item of client.events(cursor, signal)) {
+        for await (const item of client.events(cursor, signal, query)) {
           if (item.kind === "open" && lost) io.err("connected again\n");
           lost = false;
           if (item.kind === "missed") print.missed(item.missed);

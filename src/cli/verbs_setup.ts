@@ -1,10 +1,12 @@
 /** Verbs that make a farm: init, keygen, invite, join. */
-import { type Command } from "commander";
+import { type Command, Option } from "commander";
+import { ROLES } from "../admin/roles.ts";
 import { collect, ownNodeName, serviceArgument, vipArgument, withConfig, withNode } from "./arguments.ts";
 import { FARM_FILE } from "./farm_files.ts";
 import { type InitOptions } from "./init.ts";
 import { type InviteOptions, type JoinOptions } from "./invite.ts";
 import { type Output } from "./output.ts";
+import { type TokenOptions } from "./token.ts";
 
 /** Adds the verbs to the program. */
 export function registerSetupVerbs(program: Command, output: Output): void {
@@ -40,6 +42,29 @@ Examples:
     .action(async (options: InitOptions) => {
       const { init } = await import("./init.ts");
       await init(options, output);
+    });
+
+  program.command("token")
+    .argument("<NAME>", "whose token it is: what the trace of an action says")
+    .description("a new token for the admin endpoint")
+    .addOption(
+      new Option("--role <ROLE>", "monitor sees, control steers, admin also changes daemons").choices(ROLES)
+        .default("control"),
+    )
+    .option("-o, --output <FILE>", "add its hash to this tokens file (default: show the line to add)")
+    .addHelpText(
+      "after",
+      `
+The token is shown once; the file keeps its SHA-256. Clients send it as \`Authorization: Bearer TOKEN\`,
+the vipfarm command takes it from VIPFARM_TOKEN. To take it back, delete its line.
+
+Examples:
+  vipfarm token prometheus --role monitor --output /etc/vipfarm/tokens
+  VIPFARM_TOKEN=… vipfarm drain n2 --admin https://192.0.2.1:9010`,
+    )
+    .action(async (name: string, options: TokenOptions) => {
+      const { token } = await import("./token.ts");
+      await token(name, options, output);
     });
 
   program.command("keygen")

@@ -77,6 +77,53 @@ Deno.test("shares that differ between services have a column each; held and want
   assert.match(text, /^n2 +up +33\.3% +0\.0% +100/m);
 });
 
+Deno.test("what nodes report has columns of its own; checks that are down stand above the table", () => {
+  const { status } = new PlainFarm();
+  Object.assign(status.members[0], { connections: 118, retained: 0, flows_per_s: 2.34 });
+  Object.assign(status.members[1], {
+    connections: 40,
+    retained: 17,
+    flows_per_s: 1234.5,
+    application: { state: "draining", reason: "" },
+    checks_down: [{ check: "web", reason: "connection refused" }],
+  });
+  const text = renderStatus(status, (_, plainText) => plainText);
+  assert.match(text, /^! n2: check web is down: connection refused$/m);
+  for (
+    const line of [
+      "NODE  STATE  SHARE  WEIGHT  APPLICATION  OPEN          NEW/S  ADDRESS   REASON",
+      "n1 *  up     33.3%  100     -            118           2.3    10.0.0.1  this node",
+      "n2    up     33.3%  100     draining     40 (17 stay)  1235   10.0.0.2  heard on time",
+      "n3    up     33.3%  100     -            -             -      10.0.0.3  heard on time",
+    ]
+  ) assert.ok(text.split("\n").includes(line), text);
+});
+
+Deno.test("events are filtered by what was asked for", async () => {
+  await withServer({}, async (served) => {
+    const { events } = served.farm;
+    events.record({ severity: "info", kind: "member.joined", message: "n2 joined", node: "n2" });
+    events.record({ severity: "error", kind: "member.dead", message: "n3 is dead", node: "n3" });
+    events.record({ severity: "warning", kind: "check.down", message: "web is down" });
+    const lines = async (...words: string[]) =>
+      (await run(new Screen(), served, "events", ...words)).trim().split("\n").length;
+    assert.equal(await lines(), 3);
+    assert.equal(await lines("--severity", "warning"), 2);
+    assert.equal(await lines("--kind", "member"), 2);
+    assert.match(await run(new Screen(), served, "events", "--node", "n3"), /n3 is dead/);
+    assert.equal(await lines("--limit", "1"), 1);
+    const screen = new Screen();
+    const following = run(screen, served, "events", "--follow", "--kind", "check");
+    await screen.until(() => screen.text.includes("web is down"));
+    events.record({ severity: "info", kind: "member.joined", message: "not wanted" });
+    events.record({ severity: "info", kind: "check.up", message: "web is up" });
+    await screen.until(() => screen.text.includes("web is up"));
+    screen.interrupted.abort();
+    await following;
+    assert.equal(screen.text.trim().split("\n").length, 2);
+  });
+});
+
 Deno.test("warnings stand under the sentence, each with its remedy", () => {
   const { status } = new PlainFarm();
   const message = "n3 gets none of the frames.", remedy = "Let the switch flood\x1b[2J.";
