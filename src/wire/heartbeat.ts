@@ -16,6 +16,9 @@
  * -16 16   HMAC-SHA-256(heartbeatKey, all before), cut to 16 bytes (RFC 2104 section 5 allows half the output)
  * ```
  *
+ * A later version of the program may append fields to the body, and know orders that this one does not: both are passed
+ * over, so that nodes of neighbouring versions form one farm while it is upgraded.
+ *
  * A message is checked in the order of cost, so that a flood of forged ones costs about 100 ns each: length, magic
  * and version, farm tag, header check (a forger without the secret gets no further), replay (a forger who sends
  * what he recorded gets no further), HMAC, and only then the body. The 64-bit header check is a filter against

@@ -204,20 +204,21 @@ export function readBody(bytes: Uint8Array, at: number, end: number): HeartbeatB
     incarnation: reader.uint(6),
     leftMs: reader.uint(2, HOLD_MS_MAX),
   }));
-  const orders = reader.list(ORDERS_MAX, (): Order => ({
+  const orders = reader.list(ORDERS_MAX, () => ({
     id: reader.orderId(),
     target: reader.name(),
-    verb: reader.choice(VERBS),
+    verb: reader.known(VERBS),
     value: reader.uint(2, WEIGHT_MAX),
     issuedBy: reader.name(),
   }));
   const answers = reader.list(ANSWERS_MAX, (): Answer => ({
     id: reader.orderId(),
-    code: reader.choice(CODES),
+    code: reader.known(CODES) ?? "failed",
     text: reader.text(ANSWER_TEXT_BYTES_MAX),
   }));
   const report = reader.whole(REPORT_BYTES_MAX);
-  if (reader.failed || reader.at !== end || intervalMs < INTERVAL_MS_MIN) return undefined;
+  // What a later version has appended here is not read.
+  if (reader.failed || intervalMs < INTERVAL_MS_MIN) return undefined;
   return {
     sender,
     intervalMs,
@@ -232,7 +233,8 @@ export function readBody(bytes: Uint8Array, at: number, end: number): HeartbeatB
     heard,
     retained,
     holds,
-    orders,
+    // One of a later version is for nodes that know it.
+    orders: orders.filter((order): order is Order => order.verb !== undefined),
     answers,
     ...(report !== "" && { report }),
   };
@@ -356,6 +358,11 @@ class Reader {
 
   choice<T>(choices: readonly T[]): T {
     return choices[this.uint(1, choices.length - 1)];
+  }
+
+  /** One that this version may not know. */
+  known<T>(choices: readonly T[]): T | undefined {
+    return choices[this.uint(1, 255)];
   }
 
   list<T>(max: number, read: () => T): T[] {
