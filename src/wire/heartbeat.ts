@@ -3,7 +3,7 @@
  *
  * ```text
  *  0  "VF"                       magic
- *  2  u8   protocol version      2
+ *  2  u8   protocol version      2; another one only when readers of this one would misunderstand
  *  3  u8   flags                 0
  *  4  4    farm tag              farms on one LAN tell each other apart without trying keys
  *  8  u16  length                of the whole message
