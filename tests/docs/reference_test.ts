@@ -1,0 +1,30 @@
+/** The generated pages of the documentation. */
+import assert from "node:assert/strict";
+import { referencePages } from "../../src/cli/reference.ts";
+import { ROOT } from "../unit/source_tree.ts";
+
+for (const [path, text] of Object.entries(referencePages())) {
+  Deno.test(`${path} is what the program says now; if not: deno task schema`, () => {
+    assert.equal(Deno.readTextFileSync(`${ROOT}${path}`), text);
+  });
+}
+
+Deno.test("every section of the configuration and every verb has its place", () => {
+  const { "docs/reference/configuration.md": configuration, "docs/reference/cli.md": cli } = referencePages();
+  for (
+    const section of [
+      "heartbeat",
+      "services[]",
+      "virtual_ips[]",
+      "nodes.NAME",
+      "checks[].http",
+      "application.recovery",
+      "admin",
+    ]
+  ) {
+    assert.ok(configuration.includes(`\n## \`${section}\`\n`), section);
+  }
+  for (const verb of ["run", "init", "status", "drain", "import"]) {
+    assert.match(cli, new RegExp(`\n## \`vipfarm ${verb} `));
+  }
+});
