@@ -4,7 +4,7 @@ import { type FarmEventInit } from "../core/events.ts";
 
 /**
  * The keys of the file that differ and need a restart of the daemon. Empty: everything that differs can be applied
- * at once, which goes for weights and `drain_on_stop`.
+ * at once, see {@link changedSettings}.
  */
 export function needsRestart(running: FarmConfig, next: FarmConfig): string[] {
   return differing(fixedParts(running), fixedParts(next));
@@ -15,7 +15,7 @@ export function changedSettings(running: FarmConfig, next: FarmConfig): string[]
   return differing(movableParts(running), movableParts(next));
 }
 
-/** Everything but weights and `drain_on_stop`, under the names that the file uses. */
+/** What cannot change while the daemon runs, under the names that the file uses. */
 export function fixedParts(config: FarmConfig): Record<string, unknown> {
   const { virtualIps, services, heartbeat, nodes } = config;
   return {
@@ -58,6 +58,8 @@ function movableParts(config: FarmConfig): Record<string, unknown> {
     application: config.application,
     notify: config.notify,
     maintenance_file: config.maintenanceFile,
+    ...Object.fromEntries(config.checks.checks.map((check) => [`checks.${check.name}`, check])),
+    rules: config.checks.rules,
     ...Object.fromEntries(config.services.map(({ name, weight }) => [`services.${name}.weight`, weight])),
     ...Object.fromEntries(nodes),
   };

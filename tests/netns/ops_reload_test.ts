@@ -1,0 +1,95 @@
+/** A configuration that is read again by the running farm: by order from any node, by SIGHUP, all of it or nothing. */
+import assert from "node:assert/strict";
+import { parse, stringify } from "yaml";
+import { vipfarmArgv } from "../../src/host/program.ts";
+import type { Lab } from "../../src/lab/lab.ts";
+import type { LabNode } from "../../src/lab/node.ts";
+import { eventsOf, ignore, startFarm } from "./farm_failure_support.ts";
+
+type File = Record<string, unknown>;
+
+/** Runs a verb on a node's daemon. */
+async function vipfarm(lab: Lab, node: LabNode, ...args: string[]): Promise<{ code: number; said: string }> {
+  const argv = vipfarmArgv(...args, "--runtime-dir", node.runtimeDirectory);
+  const { code, stdout, stderr } = await lab.exec(node.name, argv);
+  return { code, said: stdout + stderr };
+}
+
+async function change(node: LabNode, edit: (file: File) => void): Promise<void> {
+  const file = parse(await Deno.readTextFile(node.configPath));
+  edit(file);
+  await Deno.writeTextFile(node.configPath, stringify(file));
+}
+
+async function weightOf(seenBy: LabNode, name: string): Promise<number | undefined> {
+  return (await seenBy.farm()).members.find((member) => member.name === name)?.weight;
+}
+
+async function warningsOf(node: LabNode): Promise<string[]> {
+  const { warnings } = await node.api<{ warnings: Array<{ message: string }> }>("GET", "/api/v1/farm");
+  return warnings.map(({ message }) => message);
+}
+
+Deno.test({
+  name: "reload: whole or not at all, says what changed, refuses by name, warns of other files",
+  ignore,
+}, async () => {
+  await using lab = await startFarm({ nodes: 2 });
+  const [n1, n2] = lab.nodes;
+  assert.deepEqual(await warningsOf(n1), []);
+
+  // A change that can be taken up: by order, on the node itself.
+  const heavier = (file: File) => {
+    file.nodes = { n1: { weight: 200 }, n2: {} };
+    file.drain_on_stop = "1s";
+  };
+  await change(n1, heavier);
+  const done = await vipfarm(lab, n1, "reload");
+  assert.equal(done.code, 0, done.said);
+  assert.match(done.said, /n1: changed: drain_on_stop, nodes\.n1/);
+  await lab.waitFor(async () => await weightOf(n2, "n1") === 200, 5_000, "the other node to see the weight");
+  await lab.waitFor(
+    async () =>
+      (await warningsOf(n2)).some((text) => text === "n1 runs another configuration than this node."),
+    10_000,
+    "a warning that the files differ",
+  );
+
+  // The other node, from here; then the files are the same again.
+  await change(n2, heavier);
+  const other = await vipfarm(lab, n1, "reload", "n2");
+  assert.equal(other.code, 0, other.said);
+  await lab.waitFor(async () => (await warningsOf(n2)).length === 0, 10_000, "the warning to go");
+  assert.match((await vipfarm(lab, n1, "reload")).said, /nothing has changed/);
+
+  // Something that needs a restart: refused by name, and the rest of the file is not taken up either.
+  await change(n1, (file) => {
+    (file.nodes as Record<string, unknown>).n1 = { weight: 300 };
+    (file.heartbeat as unknown) = { interval: "150ms" };
+    file.uncovered = "owner";
+  });
+  const refused = await vipfarm(lab, n1, "reload");
+  assert.equal(refused.code, 1, refused.said);
+  assert.match(refused.said, /needs a restart: uncovered, heartbeat/);
+  assert.equal(await weightOf(n1, "n1"), 200);
+
+  // A file with errors; by the signal.
+  await Deno.writeTextFile(n1.configPath, "farm: [");
+  Deno.kill(n1.daemon!.pid, "SIGHUP");
+  await lab.waitFor(
+    async () => (await eventsOf(n1)).filter(({ kind }) => kind === "config.not_reloaded").length === 2,
+    5_000,
+    "the event of the refusal",
+  );
+  const told = (await eventsOf(n1)).filter(({ kind }) => kind.startsWith("config."));
+  assert.deepEqual(told.map(({ kind }) => kind), [
+    "config.reloaded",
+    "config.reloaded",
+    "config.not_reloaded",
+    "config.not_reloaded",
+  ]);
+  assert.match(told[3].message, /has errors/);
+  assert.deepEqual((told[0].details as { changed: string[] }).changed.slice(0, 1), ["drain_on_stop"]);
+  assert.match(await n1.log(), /farm\.yaml:1:\d+: /);
+  assert.equal(await weightOf(n2, "n1"), 200);
+});
