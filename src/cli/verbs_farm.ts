@@ -31,7 +31,7 @@ Signals: SIGTERM and SIGINT leave the farm cleanly, SIGHUP reads the file again,
 disk in the place of the running one without breaking a connection.
 
 Examples:
-  vipfarm run -c /etc/vipfarm.yaml
+  vipfarm run -c /etc/vipfarm/vipfarm.yaml
   vipfarm run -c farm.yaml --node n2 --runtime-dir /run/vipfarm-n2
   vipfarm run --undo`,
     )
@@ -70,7 +70,7 @@ Examples:
     .description(
       "is this host ready: capabilities, kernel, interface, sysctls, firewall, clock; each with its remedy",
     )
-    .addHelpText("after", "\nExample:\n  vipfarm preflight -c /etc/vipfarm.yaml")
+    .addHelpText("after", "\nExample:\n  vipfarm preflight -c /etc/vipfarm/vipfarm.yaml")
     .action(async (options: { config: string; node?: string }) => {
       const node = ownNodeName(options.node);
       const { readFarm } = await import("./read_farm.ts");

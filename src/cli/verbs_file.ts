@@ -25,7 +25,7 @@ Problems go to stderr as file:line:column: what is wrong, what was expected. Exi
 Virtual IPs are checked against this host's networks if it has the interface; if not, that is a warning.
 
 Examples:
-  vipfarm check -c /etc/vipfarm.yaml
+  vipfarm check -c /etc/vipfarm/vipfarm.yaml
   vipfarm check -c farm.yaml --node n2`,
     )
     .action(async (options: { config: string; node?: string }) => {
@@ -62,8 +62,8 @@ With affinity connection the client's port decides too. The offline answer takes
 alive; a node that is away, drained or weighted by hand is known only to the daemon.
 
 Examples:
-  vipfarm explain 203.0.113.7:51000 -c /etc/vipfarm.yaml
-  vipfarm explain '[2001:db8::7]:51000' --service http -c /etc/vipfarm.yaml --json`,
+  vipfarm explain 203.0.113.7:51000 -c /etc/vipfarm/vipfarm.yaml
+  vipfarm explain '[2001:db8::7]:51000' --service http -c /etc/vipfarm/vipfarm.yaml --json`,
     )
     .action(
       async (client: ClientArgument, options: Omit<ExplainOptions, "runtimeDirIsGiven">, verb: Command) => {
