@@ -20,22 +20,24 @@ fi
 
 pid_file=${APACHE_PID_FILE:-$(sed -n 's/^[[:space:]]*PidFile[[:space:]]\{1,\}"\{0,1\}\([^"]*\)"\{0,1\}[[:space:]]*$/\1/p' "$configuration")}
 
-parent() {
-  pid=$(cat "$pid_file" 2>/dev/null) && [ -n "$pid" ]
+# A process that only waits to be reaped has ended.
+alive() {
+  kill -0 "$1" 2>/dev/null && ! grep -q '^State:[[:space:]]*[ZX]' "/proc/$1/status" 2>/dev/null
 }
-running() {
-  parent && kill -0 "$pid" 2>/dev/null
-}
+
+# The parent's number; empty if there is none. Apache removes the file before it ends.
+pid=$(cat "$pid_file" 2>/dev/null) || pid=
 
 case $action in
 start)
-  running || exec apache2 -f "$configuration" -k start
+  if [ -n "$pid" ] && alive "$pid"; then exit 0; fi
+  exec apache2 -f "$configuration" -k start
   ;;
 stop)
-  parent || exit 0
-  if [ "${VIPFARM_STOP:-graceful}" = graceful ] && running; then
+  [ -n "$pid" ] || exit 0
+  if [ "${VIPFARM_STOP:-graceful}" = graceful ] && alive "$pid"; then
     apache2 -f "$configuration" -k graceful-stop
-    while running; do sleep 0.1; done
+    while alive "$pid"; do sleep 0.1; done
   fi
   # Children outlive a parent that was killed: they are in its process group.
   kill -KILL "-$pid" 2>/dev/null || :

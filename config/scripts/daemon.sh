@@ -16,8 +16,13 @@ shift 3
 # Seconds that the program must live to count as started.
 settle=1
 
+# A process that only waits to be reaped has ended.
+alive() {
+  kill -0 "$1" 2>/dev/null && ! grep -q '^State:[[:space:]]*[ZX]' "/proc/$1/status" 2>/dev/null
+}
+
 running() {
-  pid=$(cat "$pid_file" 2>/dev/null) && [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null
+  pid=$(cat "$pid_file" 2>/dev/null) && [ -n "$pid" ] && alive "$pid"
 }
 
 case $action in

@@ -14,26 +14,29 @@ configuration=${2:-/etc/nginx/nginx.conf}
 pid_file=$(sed -n 's/^[[:space:]]*pid[[:space:]]\{1,\}\(.*\);.*$/\1/p' "$configuration" | head -n 1)
 : "${pid_file:=/run/nginx.pid}"
 
-master() {
-  pid=$(cat "$pid_file" 2>/dev/null) && [ -n "$pid" ]
-}
-running() {
-  master && kill -0 "$pid" 2>/dev/null
+# A process that only waits to be reaped has ended.
+alive() {
+  kill -0 "$1" 2>/dev/null && ! grep -q '^State:[[:space:]]*[ZX]' "/proc/$1/status" 2>/dev/null
 }
 
+# The master's number; empty if there is none.
+pid=$(cat "$pid_file" 2>/dev/null) || pid=
+
 start() {
-  running || exec nginx -c "$configuration"
+  if [ -n "$pid" ] && alive "$pid"; then return; fi
+  exec nginx -c "$configuration"
 }
 
 stop() {
-  master || return 0
-  if [ "${VIPFARM_STOP:-graceful}" = graceful ] && running; then
+  [ -n "$pid" ] || return 0
+  if [ "${VIPFARM_STOP:-graceful}" = graceful ] && alive "$pid"; then
     kill -QUIT "$pid"
-    while running; do sleep 0.1; done
+    while alive "$pid"; do sleep 0.1; done
   fi
   # Workers outlive a master that was killed, and hold its ports: they are in its process group.
   kill -KILL "-$pid" 2>/dev/null || :
   rm -f "$pid_file"
+  pid=
 }
 
 case $action in
@@ -42,7 +45,7 @@ stop) stop ;;
 restart)
   # A configuration that nginx refuses must not cost the one that runs.
   nginx -t -q -c "$configuration"
-  VIPFARM_STOP=${VIPFARM_STOP:-graceful} stop
+  stop
   start
   ;;
 *)

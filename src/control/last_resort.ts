@@ -27,8 +27,8 @@ export class LastResortWatch {
         severity: now[index] ? "warning" : "info",
         kind: now[index] ? "service.last_resort" : "service.healthy",
         message: now[index]
-          ? `Checks of ${service} fail on every node that could serve it: they serve it all the same, as a last resort.`
-          : `${service} is no longer left to nodes whose checks fail.`,
+          ? `No node passes its checks for ${service}: those that could serve it do so all the same, as a last resort.`
+          : `There is a node again that passes its checks for ${service}, or nobody to serve it.`,
         details: { service },
       });
     });

@@ -25,5 +25,5 @@ Deno.test("told once when no healthy node is left for a service, and once when t
     ["service.last_resort", "http"],
     ["service.healthy", "http"],
   ]);
-  assert.match(events[0].message, /^Checks of http fail on every node that could serve it/);
+  assert.match(events[0].message, /^No node passes its checks for http/);
 });
