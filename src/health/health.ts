@@ -6,9 +6,9 @@ import { type CheckConfig, type ChecksConfig } from "../config/checks_config.ts"
 import { type RuleFacts } from "../config/rule_expression.ts";
 import { VipfarmError } from "../core/errors.ts";
 import { type FarmEventInit } from "../core/events.ts";
+import { Alarms } from "./alarms.ts";
 import { type Checker, type CheckerParts } from "./checker.ts";
 import { createChecker } from "./checkers.ts";
-import { Alarms } from "./alarms.ts";
 import { afterRun, begin, beginAnew, type CheckMemory, type Finding } from "./damping.ts";
 import { demands } from "./demands.ts";
 import { checkEvent, ruleEvent } from "./health_events.ts";
@@ -112,6 +112,9 @@ export class Health {
     });
     for (const gone of before.values()) this.#end(gone);
     this.#rules = config.rules.map(({ when }) => heldSince.get(when.text) ?? RULE_BEGIN);
+    for (const { name } of this.#config.rules) {
+      if (config.rules.every((rule) => rule.name !== name)) this.#rulesTold.delete(name);
+    }
     this.#config = config;
     for (const running of this.#running) this.#schedule(running);
     this.#judge();
@@ -164,7 +167,7 @@ export class Health {
 
   #create(config: CheckConfig, holdsBack: boolean): Running {
     const { parts } = this;
-    const running: Running = {
+    return {
       config,
       memory: begin(config.timing, parts.nowMs(), parts.chance(), holdsBack),
       checker: createChecker(config.target, {
@@ -181,7 +184,6 @@ export class Health {
       poked: false,
       closed: false,
     };
-    return running;
   }
 
   #end(running: Running): void {
