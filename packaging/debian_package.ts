@@ -25,6 +25,12 @@ const COMPLETIONS: Readonly<Record<(typeof SHELLS)[number], string>> = {
 const MAINTAINER = "The vipfarm developers <vipfarm@vipfarm.invalid>";
 /** Debian's names of the architectures that Deno runs on. */
 const ARCHITECTURES: Readonly<Record<string, string>> = { x86_64: "amd64", aarch64: "arm64" };
+/** Files of `config/` that are in force once they are installed; the rest are examples. */
+const INSTALLED: Readonly<Record<string, string>> = {
+  "systemd/vipfarm.service": "lib/systemd/system/vipfarm.service",
+  "networkd/05-vipfarm.network": "usr/lib/systemd/network/05-vipfarm.network",
+  "NetworkManager/vipfarm.conf": "usr/lib/NetworkManager/conf.d/vipfarm.conf",
+};
 const SCRIPTS = ["postinst", "prerm", "postrm"];
 
 /** How dpkg-deb compresses: `best` is for what is given to others, `fast` for tests. One thread: more give other bytes. */
@@ -51,7 +57,10 @@ export async function makeDebianPackage(
   const root = `${directory}/root`;
   const architecture = ARCHITECTURES[Deno.build.arch];
   const packages = await Promise.all(
-    lockedClosure(program.lock, program.packages.map(({ name, version }) => `${name}@${version}`)).map(
+    lockedClosure(program.lock, [
+      ...program.bundled.map(({ name, version }) => `${name}@${version}`),
+      ...program.imported,
+    ]).map(
       async (each) => ({ ...each, licence: await licenceOf(`${directory}/sources/node_modules`, each) }),
     ),
   );
@@ -60,7 +69,7 @@ export async function makeDebianPackage(
     revision: program.revision,
     commitTime: program.commitTime,
     packages,
-    direct: Object.keys(JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`)).imports),
+    direct: program.imported,
     deno: { version: Deno.version.deno, sha256: await sha256OfFile(Deno.execPath()) },
   });
 
@@ -74,10 +83,9 @@ export async function makeDebianPackage(
   await run(["install", "-m", "755", Deno.execPath(), `${root}${LIBRARY}/deno`]);
   await write("usr/bin/vipfarm", await launcher(), 0o755);
   await Deno.mkdir(`${root}/etc/vipfarm`, { recursive: true });
-  await write(
-    "lib/systemd/system/vipfarm.service",
-    await Deno.readTextFile(`${ROOT}config/systemd/vipfarm.service`),
-  );
+  for (const [file, place] of Object.entries(INSTALLED)) {
+    await write(place, await Deno.readTextFile(`${ROOT}config/${file}`));
+  }
   const commandLine = buildProgram(terminal());
   for (const shell of SHELLS) await write(COMPLETIONS[shell], completionScript(commandLine, shell));
   const date = new Date(program.commitTime * 1e3).toISOString().slice(0, 10);
@@ -91,8 +99,15 @@ export async function makeDebianPackage(
   await write(`${DOCUMENTS}/changelog`, changes);
   await write(`${DOCUMENTS}/vipfarm.cdx.json`, parts);
   await write("usr/share/lintian/overrides/vipfarm", await template("lintian-overrides", {}));
-  await run(["cp", "-r", `${ROOT}config/.`, `${root}/${DOCUMENTS}/examples`]);
-  await Deno.remove(`${root}/${DOCUMENTS}/examples/systemd`, { recursive: true });
+  const examples = `${root}/${DOCUMENTS}/examples`;
+  await run(["cp", "-r", `${ROOT}config/.`, examples]);
+  for (const file of Object.keys(INSTALLED)) {
+    await Deno.remove(`${examples}/${file.split("/")[0]}`, { recursive: true });
+  }
+  // Debian takes no examples within examples.
+  await run(["cp", "-r", `${examples}/examples/.`, examples]);
+  await Deno.remove(`${examples}/examples`, { recursive: true });
+  await run(["cp", "-r", `${ROOT}docs`, `${root}/${DOCUMENTS}/docs`]);
   await run(["gzip", "-9n", `${root}/usr/share/man/man1/vipfarm.1`, `${root}/${DOCUMENTS}/changelog`]);
   await run(["chmod", "-R", "u+rwX,go-w,go+rX", root]);
 

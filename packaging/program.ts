@@ -32,8 +32,6 @@ export const DENO_RUN_OPTIONS = [
 export interface BundledPackage {
   readonly name: string;
   readonly version: string;
-  /** Its directory among the sources that were packed. */
-  readonly directory: string;
 }
 
 /** A packed program in a directory. */
@@ -44,7 +42,10 @@ export interface PackedProgram {
   readonly revision: string | undefined;
   /** Seconds since the epoch, of the commit: the time of every file, so that two builds are the same. */
   readonly commitTime: number;
-  readonly packages: readonly BundledPackage[];
+  /** Packages whose modules are in it. */
+  readonly bundled: readonly BundledPackage[];
+  /** Names of the packages that its own modules import, those of the console's page too. */
+  readonly imported: readonly string[];
   /** Text of the `deno.lock` that it was packed with. */
   readonly lock: string;
 }
@@ -77,7 +78,8 @@ export async function packProgram(directory: string): Promise<PackedProgram> {
     version: VERSION,
     revision,
     commitTime: Number(await gitOutput("log", "-1", "--format=%ct")),
-    packages: await bundledPackages(program, sources),
+    bundled: await bundledPackages(program),
+    imported: await importedPackages(sources),
     lock: await Deno.readTextFile(`${sources}/deno.lock`),
   };
 }
@@ -87,12 +89,12 @@ async function isAsCommitted(): Promise<boolean> {
 }
 
 /** The packages that the bundler says it took modules from, in a comment before each. */
-async function bundledPackages(program: string, sources: string): Promise<BundledPackage[]> {
+async function bundledPackages(program: string): Promise<BundledPackage[]> {
   const found = new Map<string, BundledPackage>();
   for await (const { name } of Deno.readDir(program)) {
     const text = await Deno.readTextFile(`${program}/${name}`);
-    for (const [, path, version, inner] of text.matchAll(PACKAGE_COMMENT)) {
-      found.set(`${inner}@${version}`, { name: inner, version, directory: `${sources}/${path}` });
+    for (const [, version, packageName] of text.matchAll(PACKAGE_COMMENT)) {
+      found.set(`${packageName}@${version}`, { name: packageName, version });
     }
   }
   return [...found.values()].sort((a, b) => `${a.name}@${a.version}` < `${b.name}@${b.version}` ? -1 : 1);
@@ -100,4 +102,29 @@ async function bundledPackages(program: string, sources: string): Promise<Bundle
 
 /** `// node_modules/.deno/hono@4.13.19/node_modules/hono/dist/hono.js`; a scope is written `@hono+zod-openapi`. */
 const PACKAGE_COMMENT =
-  /^\/\/ (node_modules\/\.deno\/@?[^@/\n]+@([^/\n_]+)[^/\n]*\/node_modules\/((?:@[^/\n]+\/)?[^/\n]+))\//gm;
+  /^\/\/ node_modules\/\.deno\/@?[^@/\n]+@([^/\n_]+)[^/\n]*\/node_modules\/((?:@[^/\n]+\/)?[^/\n]+)\//gm;
+
+/** The packages of `deno.json` that some module names: what only the tests use is not among them. */
+async function importedPackages(sources: string): Promise<string[]> {
+  const { imports } = JSON.parse(await Deno.readTextFile(`${sources}/deno.json`)) as {
+    imports: Record<string, string>;
+  };
+  const names = new Set(Object.keys(imports).map((key) => key.replace(/\/$/, "")));
+  const used = new Set<string>();
+  const look = async (directory: string): Promise<void> => {
+    for await (const { name, isDirectory } of Deno.readDir(directory)) {
+      if (isDirectory) await look(`${directory}/${name}`);
+      else if (/\.tsx?$/.test(name)) {
+        for (const [, specifier] of (await Deno.readTextFile(`${directory}/${name}`)).matchAll(SPECIFIER)) {
+          for (const each of names) {
+            if (specifier === each || specifier.startsWith(`${each}/`)) used.add(each);
+          }
+        }
+      }
+    }
+  };
+  await Promise.all(["src", "ffi"].map((name) => look(`${sources}/${name}`)));
+  return [...used].sort();
+}
+
+const SPECIFIER = /\b(?:from|import)\s*\(?\s*"([^"./][^"]*)"/g;
