@@ -104,11 +104,12 @@ class Daemon {
 
   constructor(readonly options: DaemonOptions, readonly resources: AsyncDisposableStack) {
     this.#node = forNode(options.config, options.node);
+    // First: what follows may have something to tell.
+    this.#notifier = openNotifier(options.config, this.#node.name, (event) => this.#record(event), resources);
     const tableCount = options.config.services.length + 1;
     this.#prefilter = new OptionalPrefilter(tableCount, (event) => this.#record(event));
     this.#claims = SharedClaims.create(tableCount, boottimeMs32(), this.#prefilter.claims);
     this.resources.defer(() => this.#prefilter.close());
-    this.#notifier = openNotifier(options.config, this.#node.name, (event) => this.#record(event), resources);
     this.#drain = new Drain({
       claims: this.#claims,
       dataplanes: this.#dataplanes,
