@@ -392,7 +392,7 @@ class MembershipThread {
   #retainedGroupCount(): number {
     let groups = 0;
     for (let table = 0; table < this.#plan.tables.length; table++) {
-      for (const byte of this.#publisher.retainedGroups(table) ?? []) {
+      for (const byte of this.#publisher.retainedGroups(table, true) ?? []) {
         for (let bits = byte; bits !== 0; bits &= bits - 1) groups++;
       }
     }

@@ -162,7 +162,7 @@ export class ClaimsPublisher {
     const bytes = this.claims.tables[table];
     const keeps = this.#keeps[table];
     const flows = this.#hasFlows(table);
-    let lost = false, gained = false;
+    let lost = false, gained = false, regained = false;
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
       const before = bytes[bucket];
       let flags = 0;
@@ -172,6 +172,7 @@ export class ClaimsPublisher {
         flags = CLAIM | (before & (stillFresh | RETAINED | ORPHANED));
         // Of flows, a claim that is contested is served by who retains them, up to now.
         const served = (before & CLAIM) !== 0 && !(flows && endsContest(before, contested, bucket));
+        if ((before & (RETAINED | CLAIM)) === RETAINED) regained = true;
         if (!served) {
           flags |= FRESH | orphaned;
           if (!gained) this.#noteGain();
@@ -189,7 +190,7 @@ export class ClaimsPublisher {
       if (flags !== before) this.claims.set(table, bucket, flags);
     }
     if (lost) this.#lossCount++;
-    return lost;
+    return lost || regained;
   }
 
   /**
@@ -295,12 +296,16 @@ export class ClaimsPublisher {
     return true;
   }
 
-  /** The groups of 64 buckets in which this node retains any, for heartbeats; undefined when there is none. */
-  retainedGroups(table: number): Uint8Array | undefined {
+  /**
+   * The groups of 64 buckets in which this node retains any; undefined when there is none. Heartbeats tell those only that
+   * it does not claim as well: of the others nobody else takes packets, so there is nothing to contest.
+   */
+  retainedGroups(table: number, claimedToo = false): Uint8Array | undefined {
+    const mask = claimedToo ? RETAINED : RETAINED | CLAIM;
     const bytes = this.claims.tables[table];
     let groups: Uint8Array | undefined;
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
-      if ((bytes[bucket] & RETAINED) === 0) continue;
+      if ((bytes[bucket] & mask) !== RETAINED) continue;
       groups ??= new Uint8Array(GROUP_BITMAP_BYTES);
       const group = (bucket / GROUP_BUCKETS) | 0;
       groups[group >> 3] |= 1 << (group & 7);

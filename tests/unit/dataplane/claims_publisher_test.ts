@@ -123,8 +123,11 @@ Deno.test("a bucket that is claimed again stays retained until the claim holds a
   const rig = new Rig();
   const held = new Uint8Array(BUCKET_BITMAP_BYTES).fill(0xff);
   rig.publisher.retain(1, held);
-  rig.publish([]);
+  assert.ok(rig.publisher.retainedGroups(1) !== undefined);
+  assert.deepEqual(rig.publish([]), [1], "what is told changes");
   assert.equal(rig.count(CLAIM | FRESH | RETAINED), BUCKETS);
+  assert.equal(rig.publisher.retainedGroups(1), undefined, "nobody else needs to know");
+  assert.ok(rig.publisher.retainedGroups(1, true) !== undefined);
   const prune = () => rig.publisher.prune(1, held, rig.publisher.lossCount, 0);
   rig.claims.renewLease(100);
   assert.ok(prune());
@@ -136,7 +139,7 @@ Deno.test("a bucket that is claimed again stays retained until the claim holds a
   rig.claims.renewLease(100);
   prune();
   assert.equal(rig.count(CLAIM | FRESH), BUCKETS);
-  assert.equal(rig.publisher.retainedGroups(1), undefined);
+  assert.equal(rig.publisher.retainedGroups(1, true), undefined);
 });
 
 Deno.test("what is gained from a node that is gone is marked for a minute", () => {
