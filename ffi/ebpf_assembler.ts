@@ -149,7 +149,7 @@ export class EbpfAssembler {
   }
 
   /** `destination` = what else the kernel knows of the packet. `context` is r1 of the start. */
-  loadContext(field: "len" | "vlan_present", destination: Register, context: Register): this {
+  loadContext(field: "len" | "pkt_type" | "vlan_present", destination: Register, context: Register): this {
     return this.load(4, destination, context, __sk_buff.offsets[field]);
   }
 

@@ -169,7 +169,7 @@ export const bpf_attr = {
 } as const;
 export const __sk_buff = {
   name: "struct __sk_buff",
-  offsets: { len: 0, vlan_present: 20, vlan_tci: 24 },
+  offsets: { len: 0, pkt_type: 4, vlan_present: 20, vlan_tci: 24 },
 } as const;
 
 // net/if.h

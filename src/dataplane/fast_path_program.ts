@@ -11,17 +11,20 @@
  * note before it begins, the other program when it reads it, and the note says how the transport header begins: ports
  * and sequence number. A packet that does not match goes on as if there were no fast path: for another MAC, so the kernel
  * drops it. A note that is lost costs a packet; none is ever taken twice.
+ *
+ * Of a packet that is another node's, the note says so, and one to a multicast MAC becomes a packet for another host: the IP
+ * stack lets go of it at once, and not only after the look-up of its route.
  */
 import { EbpfAssembler, type Register } from "../../ffi/ebpf_assembler.ts";
 import { TCX_NEXT } from "../../ffi/ebpf.ts";
-import { PACKET_HOST } from "../../ffi/layout/constants.ts";
+import { PACKET_HOST, PACKET_MULTICAST, PACKET_OTHERHOST } from "../../ffi/layout/constants.ts";
 import { ETHERNET_HEADER_BYTES } from "../wire/ethernet.ts";
 import { IPV4, IPV4_HEADER_BYTES, IPV6, IPV6_HEADER_BYTES } from "../wire/ip_offsets.ts";
 import { PROTOCOL } from "../wire/packet.ts";
 import { TCP, TCP_FLAG, TCP_HEADER_BYTES } from "../wire/tcp.ts";
 import { UDP, UDP_HEADER_BYTES } from "../wire/udp.ts";
 import { KERNEL_CLAIMS } from "./kernel_claims.ts";
-import { LINE, LINE_BYTES, LINES, type PrefilterPlan } from "./prefilter_state.ts";
+import { ANOTHERS, LINE, LINE_BYTES, LINES, type PrefilterPlan } from "./prefilter_state.ts";
 import { CLAIM, FRESH } from "./shared.ts";
 
 /** Of a transport header, as much as is looked at: TCP's up to its flags. */
@@ -64,6 +67,11 @@ export function addToLine(program: EbpfAssembler, offset: number, amount: Regist
 /** Forgets the note on the line in r1; uses r2. */
 export function wipeNote(program: EbpfAssembler): void {
   program.computeConstant("move", 2, 0).store(8, 1, LINE.offset, 2);
+}
+
+/** Notes on the line in r1 that the packet is another node's; uses r2. */
+export function noteAnothers(program: EbpfAssembler): void {
+  program.computeConstant("move", 2, ANOTHERS).store(8, 1, LINE.offset, 2);
 }
 
 /**
@@ -155,13 +163,17 @@ export function fastPathProgram(state: number): Uint8Array<ArrayBuffer> {
   loadLine(program, state);
   program.load(8, OFFSET, 1, LINE.offset).jumpIf("equal", OFFSET, 0, "next").compute("move", BYTES, 1);
   wipeNote(program);
-  program.readPacket(CONTEXT, { register: OFFSET }, BEGINNING_BYTES, -BEGINNING_BYTES, "next")
+  program.jumpIf("equal", OFFSET, ANOTHERS, "anothers")
+    .readPacket(CONTEXT, { register: OFFSET }, BEGINNING_BYTES, -BEGINNING_BYTES, "next")
     .load(8, 1, 10, -BEGINNING_BYTES).load(8, 2, BYTES, LINE.beginning)
     .jumpIfRegister("notEqual", 1, 2, "next")
     .changePacketType(CONTEXT, PACKET_HOST).jumpIf("notEqual", 0, 0, "next")
     .compute("move", 1, BYTES);
   addToLine(program, LINE.taken, "one");
-  return program.label("next").moveWord(0, TCX_NEXT).exit().assemble();
+  return program.jump("next")
+    .label("anothers").loadContext("pkt_type", 1, CONTEXT).jumpIf("notEqual", 1, PACKET_MULTICAST, "next")
+    .changePacketType(CONTEXT, PACKET_OTHERHOST)
+    .label("next").moveWord(0, TCX_NEXT).exit().assemble();
 }
 
 /** Numbers of the services whose packets need nothing but a claim, one bit for each. No service covers table 0. */

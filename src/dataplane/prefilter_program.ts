@@ -19,7 +19,7 @@ import { ETHER_TYPE, ETHERNET_HEADER_BYTES } from "../wire/ethernet.ts";
 import { IPV4, IPV4_HEADER_BYTES, IPV6, IPV6_HEADER_BYTES } from "../wire/ip_offsets.ts";
 import { ND, ND_SOLICIT } from "../wire/ndp.ts";
 import { PROTOCOL } from "../wire/packet.ts";
-import { addToLine, leaveToFastPath, loadLine, wipeNote } from "./fast_path_program.ts";
+import { addToLine, leaveToFastPath, loadLine, noteAnothers, wipeNote } from "./fast_path_program.ts";
 import { KERNEL_CLAIMS } from "./kernel_claims.ts";
 import { type PlannedVip } from "./plan.ts";
 import { compressWord, finishHash, startHash } from "./prefilter_hash.ts";
@@ -190,6 +190,7 @@ function bucket(
   }
   program.label("others").load(8, 1, 10, STACK_LINE);
   addToLine(program, LINE.dropped, "one");
+  if (plan.fast !== undefined) noteAnothers(program);
 }
 
 /** Bytes of a packet as this machine loads them. */

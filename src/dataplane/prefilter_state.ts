@@ -34,6 +34,9 @@ export const LINE = {
   beginning: 48,
 } as const;
 
+/** In place of an offset: the last packet is another node's. */
+export const ANOTHERS = 1;
+
 /** What the lines add up to. */
 export type PrefilterCounts = Record<"dropped" | "fast" | "newFlows" | "bytes" | "taken", number>;
 
