@@ -83,6 +83,26 @@ Deno.test(
       });
     }
 
+    await t.step("the IP stack of a node sees its own packets, not the others'", async () => {
+      const received = async (node: LabNode) => {
+        const [names, values] = (await lab.run(node.name, ["cat", "/proc/net/snmp"])).split("\n");
+        return Number(values.split(" ")[names.split(" ").indexOf("InReceives")]);
+      };
+      const all = () => Promise.all(lab.nodes.map(async (node) => [await received(node), await fast(node)]));
+      await lab.waitFor(
+        async () => (await isFastAgain(n1, "ipv4")) && (await isFastAgain(n2, "ipv4")),
+        SETTLE_MS,
+        "both",
+      );
+      const before = await all();
+      await stream("ipv4");
+      const deltas = (await all()).map((after, i) => after.map((count, j) => count - before[i][j]));
+      for (const [seen, taken] of deltas) {
+        // Beside them heartbeats, and answers of its own talk: far fewer than the other node's share.
+        assert.ok(taken > DATAGRAMS / 4 && seen < taken + DATAGRAMS / 4, JSON.stringify(deltas));
+      }
+    });
+
     await t.step("a node is killed: the other's kernel takes its share", async () => {
       const pid = n2.daemon!.pid;
       Deno.kill(pid, "SIGKILL");
