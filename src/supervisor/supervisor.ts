@@ -92,6 +92,8 @@ class Supervisor {
     try {
       await startLog();
       for (;;) {
+        await this.#worker.silent;
+        this.#sayGoodbyeForCrash();
         const status = await this.#worker.ended;
         if (this.#successor !== undefined) {
           this.#worker.goodbye?.close();
@@ -234,17 +236,26 @@ class Supervisor {
     if (!ended.announced) return ended.goodbye.close();
     const incarnation = Math.max(Math.floor(realtimeMs()), ended.incarnation + 1, this.#incarnationMin);
     this.#incarnationMin = incarnation + 1;
+    ended.announced = false;
     await ended.goodbye.say(incarnation, holdMs);
+  }
+
+  /** As soon as a worker is silent that nobody has ended: the others wait for every millisecond. */
+  #sayGoodbyeForCrash(): void {
+    const worker = this.#worker;
+    const isAskedFor = this.#successor !== undefined || this.#stops > 0 || !this.#everReady;
+    if (isAskedFor) return;
+    const nowMs = boottimeMs();
+    const wasAnnounced = worker.announced;
+    // A second crash so soon: whoever waits would wait for nothing.
+    void this.#sayGoodbye(worker, nowMs - this.#lastCrashMs < HOLD_MS ? 0 : HOLD_MS);
+    if (wasAnnounced) this.#lastCrashMs = nowMs;
   }
 
   /** After an end that nobody asked for. */
   async #restart(status: Deno.CommandStatus): Promise<void> {
     const ended = this.#former = this.#worker;
-    const nowMs = boottimeMs();
-    // A second crash so soon: whoever waits would wait for nothing.
-    void this.#sayGoodbye(ended, nowMs - this.#lastCrashMs < HOLD_MS ? 0 : HOLD_MS);
-    if (ended.announced) this.#lastCrashMs = nowMs;
-    const waitMs = this.#restarts.next(nowMs - ended.startedMs);
+    const waitMs = this.#restarts.next(boottimeMs() - ended.startedMs);
     const how = ended.problem ?? (status.signal === null ? `code ${status.code}` : status.signal);
     const when = waitMs === 0 ? "at once" : `in ${waitMs / 1000} s`;
     if (waitMs === 0) this.#worker = this.#start("start");

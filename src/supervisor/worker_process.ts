@@ -10,6 +10,8 @@ import { Watchdog } from "./watchdog.ts";
 export class WorkerProcess {
   readonly pid: number;
   readonly startedMs = boottimeMs();
+  /** Settles when it can say nothing any more: every thread is dead, while the kernel may still be taking its sockets down. */
+  readonly silent: Promise<void>;
   /** Settles when the process has ended. */
   readonly ended: Promise<Deno.CommandStatus>;
   /** Whether the others have heard of it, and it has not said goodbye. */
@@ -38,9 +40,9 @@ export class WorkerProcess {
     this.pid = this.#child.pid;
     this.#input = this.#child.stdin.getWriter();
     // Read to the end before the end counts: the last words say whether it was a crash.
-    const listening = this.#listen();
+    this.silent = this.#listen();
     this.ended = this.#child.status.then(async (status) => {
-      await listening;
+      await this.silent;
       this.hasEnded = true;
       return status;
     });
