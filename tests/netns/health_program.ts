@@ -7,6 +7,7 @@
 import { boottimeMs } from "../../ffi/clock.ts";
 import { forNode, parseConfig } from "../../src/config/load.ts";
 import { openChecks } from "../../src/control/checks.ts";
+import { lines } from "../../src/core/lines.ts";
 
 const encoder = new TextEncoder();
 const print = (line: unknown) => Deno.stdout.writeSync(encoder.encode(`${JSON.stringify(line)}\n`));
@@ -30,8 +31,8 @@ const health = openChecks({
   onFailure: (error) => print({ atMs: boottimeMs(), failure: error.message }),
 }, resources);
 health.start();
-for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
-  if (text.trim() === "status") {
+for await (const line of lines(Deno.stdin.readable)) {
+  if (line === "status") {
     print({ atMs: boottimeMs(), state: health.state(), rssBytes: Deno.memoryUsage().rss });
-  } else health.reconfigure(read(text.trim()).checks);
+  } else health.reconfigure(read(line).checks);
 }

@@ -1,8 +1,9 @@
 /** Checks against real servers in another namespace: what they find, and what they say when it is gone. */
 
 import assert from "node:assert/strict";
+import { lines } from "../../src/core/lines.ts";
 import { missingPrivilege, Pair, run } from "./ffi_support.ts";
-import { HealthRun, lines, program } from "./health_support.ts";
+import { HealthRun, program } from "./health_support.ts";
 
 const ignore = missingPrivilege !== undefined;
 const SERVER = "10.77.0.2";
@@ -80,7 +81,7 @@ Deno.test(
       `${directory}/key.pem`,
     );
     try {
-      const output = lines(servers);
+      const output = lines(servers.stdout);
       assert.equal((await output.next()).value, "ready");
       const checks = [
         ...Object.entries(GOOD),

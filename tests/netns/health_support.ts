@@ -1,6 +1,7 @@
 /** Checks in a namespace, as a process, and what they tell. */
 
 import assert from "node:assert/strict";
+import { lines } from "../../src/core/lines.ts";
 import { type FarmEventInit } from "../../src/core/events.ts";
 import { type CheckStatus, type HealthState } from "../../src/health/types.ts";
 import { type Namespace } from "./ffi_support.ts";
@@ -44,18 +45,6 @@ export function program(namespace: Namespace, file: string, ...args: string[]): 
     stdout: "piped",
     stderr: "inherit",
   }).spawn();
-}
-
-/** The lines that a program prints. */
-export async function* lines(child: Deno.ChildProcess): AsyncGenerator<string> {
-  let rest = "";
-  for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
-    rest += text;
-    for (let end; (end = rest.indexOf("\n")) >= 0;) {
-      yield rest.slice(0, end);
-      rest = rest.slice(end + 1);
-    }
-  }
 }
 
 /** Running checks. */
@@ -147,7 +136,7 @@ export class HealthRun {
   }
 
   async #read(): Promise<void> {
-    for await (const line of lines(this.#child)) {
+    for await (const line of lines(this.#child.stdout)) {
       this.told.push(JSON.parse(line));
       for (const wake of this.#wake.splice(0)) wake();
     }
