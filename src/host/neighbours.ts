@@ -132,11 +132,11 @@ export function judgeHeard(config: FarmConfig, nodeName: string, { where, heard 
     }
     const aheadMs = message.wallClockMs - atMs;
     if (Math.abs(aheadMs) > CLOCK_MS_MAX) {
-      const differs = `${(Math.abs(aheadMs) / 1000).toFixed(0)} s ${aheadMs > 0 ? "ahead" : "behind"}`;
+      const differs = `${(Math.abs(aheadMs) / 1000).toFixed(0)} s ${aheadMs > 0 ? "ahead of" : "behind"}`;
       findings.push({
         ok: "warning",
         what:
-          `the clock of ${name} is ${differs} of this host's; the farm does not need them, people who read logs do`,
+          `the clock of ${name} is ${differs} this host's; the farm does not need them, people who read logs do`,
         remedy: "Run systemd-timesyncd or chrony on both.",
       });
     }

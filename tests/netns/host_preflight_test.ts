@@ -83,6 +83,11 @@ Deno.test(
     assert.ok(free.some(({ what }) => what === "fd86:70::100 on eth0: nobody answers for it"));
     assert.ok(free.some(({ what }) => what === "127.0.0.1 port 9010 is free for the admin endpoint"));
 
+    const bare = failures(await preflight(lab, {}, ["setpriv", "--bounding-set=-net_raw,-net_admin"]));
+    assert.match(bare, /CAP_NET_ADMIN is missing/);
+    assert.match(bare, /CAP_NET_RAW is missing/);
+    assert.match(bare, /it could not be asked whether 10\.86\.70\.100, fd86:70::100 is in use/);
+
     // The other node runs: in this farm, under the name of this node; another time in another farm.
     await lab.startNode(2, { args: ["--node", "n1"] });
     const twin = failures(await preflight(lab));

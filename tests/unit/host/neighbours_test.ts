@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { parseConfig } from "../../../src/config/load.ts";
+import { type Heard, judgeHeard } from "../../../src/host/neighbours.ts";
+import type { Heartbeat } from "../../../src/wire/heartbeat.ts";
+
+const { config } = parseConfig(
+  `farm: web
+secret_file: secret
+interface: eth0
+virtual_ips: [{ address: 192.0.2.100 }]
+services: [{ name: http, ports: [80] }]
+`,
+  "farm.yaml",
+);
+const NOW_MS = 1_800_000_000_000;
+
+function heartbeat(change: Partial<Heartbeat> = {}): Heartbeat {
+  return {
+    sender: "n2",
+    incarnation: 1,
+    sequence: 1,
+    intervalMs: 100,
+    state: "up",
+    binding: true,
+    settingsVersion: 1,
+    weights: [1, 100],
+    servicesDigest: config!.servicesDigest,
+    wallClockMs: NOW_MS,
+    vipFramesSeen: 0,
+    holdMs: 0,
+    heard: [],
+    retained: [],
+    holds: [],
+    orders: [],
+    answers: [],
+    ...change,
+  };
+}
+
+function judge(...messages: Array<Heard["message"]>): string[] {
+  const heard = messages.map((message) => ({ from: "192.0.2.2", message, atMs: NOW_MS }));
+  const findings = judgeHeard(config!, "n1", { where: "joined", heard });
+  assert.equal(findings[0].ok, true);
+  assert.ok(findings.every(({ ok, remedy }) => ok === true || remedy !== undefined));
+  return findings.map(({ ok, what }) => `${ok} ${what}`);
+}
+
+Deno.test("who is heard is named; silence is no fault", () => {
+  assert.deepEqual(judge(), ["true joined; no other node is heard (there may be none yet)"]);
+  const three = [heartbeat(), heartbeat({ sender: "n3" }), heartbeat()];
+  assert.deepEqual(judge(...three), ["true joined; heard: n2, n3"]);
+});
+
+Deno.test("clocks may differ by less than two seconds", () => {
+  assert.equal(judge(heartbeat({ wallClockMs: NOW_MS - 1_900 })).length, 1);
+  assert.match(
+    judge(heartbeat({ wallClockMs: NOW_MS + 3_600_000 }))[1],
+    /^warning the clock of n2 is 3600 s ahead of this/,
+  );
+  assert.match(
+    judge(heartbeat({ wallClockMs: NOW_MS - 5_000 }))[1],
+    /^warning the clock of n2 is 5 s behind this/,
+  );
+});
+
+Deno.test("a node of this name, another file, another farm and another version are told", () => {
+  assert.match(
+    judge(heartbeat({ sender: "n1" }))[1],
+    /^false another host \(192\.0\.2\.2\) is the node n1 already/,
+  );
+  assert.match(judge(heartbeat({ servicesDigest: 1 }))[1], /^warning n2 has other virtual IPs or services/);
+  assert.match(judge("foreignFarm", "foreignFarm")[1], /^warning another farm .*: 192\.0\.2\.2$/);
+  assert.match(judge("version")[1], /^warning a version of vipfarm that this one does not understand/);
+});
