@@ -69,6 +69,8 @@ export const libc = Deno.dlopen("libc.so.6", {
   syscallBpf: { name: "syscall", parameters: ["i32", "i32", "buffer", "u32"], result: "i32" },
   // the same as pidfd_open(2): pid_t pid, unsigned int flags
   syscallPidfdOpen: { name: "syscall", parameters: ["i32", "i32", "u32"], result: "i32" },
+  // long syscall(long number, ...); as close_range(2): unsigned int first, unsigned int last, int flags
+  syscallCloseRange: { name: "syscall", parameters: ["i32", "u32", "u32", "i32"], result: "i32" },
   // long syscall(long number, ...); as membarrier(2): int cmd, unsigned int flags, int cpu_id
   syscallMembarrier: {
     name: "syscall",

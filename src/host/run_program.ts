@@ -7,6 +7,7 @@
  *
  * A daemon that a script leaves running outlives it: only a program that does not end in time takes its group along.
  */
+import { closeOnExec } from "../../ffi/close_on_exec.ts";
 import { LINES_KEPT_MAX, OutputTail } from "./output_tail.ts";
 import { type User } from "./user.ts";
 
@@ -86,6 +87,7 @@ export async function runProgram(program: Program, calledOff?: AbortSignal): Pro
 }
 
 function spawn({ argv: [file, ...args], env, user, input }: Program): Deno.ChildProcess {
+  closeOnExec();
   return new Deno.Command(file, {
     args,
     env: { ...(user && { HOME: user.home, USER: user.name, LOGNAME: user.name }), ...env },

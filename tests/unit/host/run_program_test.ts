@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { type Program, runProgram } from "../../../src/host/run_program.ts";
 import { userByName } from "../../../src/host/user.ts";
 
@@ -88,6 +90,16 @@ Deno.test("output without end takes no room", async () => {
   assert.equal(outcome, "exited");
   assert.equal(output.at(-1), "the end");
   assert.ok(Deno.memoryUsage().rss - before < 100e6);
+});
+
+Deno.test("it inherits none of our descriptors, whoever has opened them", async () => {
+  const directory = await Deno.makeTempDir();
+  const server = createServer().listen(`${directory}/socket`);
+  await once(server, "listening");
+  const { output } = await sh("ls -l /proc/$$/fd");
+  assert.deepEqual(output.filter((line) => line.includes("socket:")), []);
+  server.close();
+  await Deno.remove(directory, { recursive: true });
 });
 
 Deno.test("as another user", async () => {
