@@ -3,6 +3,7 @@ import { gracePeriod } from "../../ffi/grace_period.ts";
 import { VipfarmError } from "../core/errors.ts";
 import { type FarmEventInit } from "../core/events.ts";
 import { type KernelClaims } from "../dataplane/kernel_claims.ts";
+import { Losses } from "../dataplane/losses.ts";
 import { type LoadedPrefilter, Prefilter } from "../dataplane/prefilter.ts";
 import { type PrefilterPlan } from "../dataplane/prefilter_state.ts";
 import { interfaceSysctl, readSysctl } from "../host/sysctl_file.ts";
@@ -15,9 +16,6 @@ export const FAST_PATH_VARIABLE = "VIPFARM_FASTPATH";
 /** rp_filter: packets must come in where the answer to them would go out (ip-sysctl.rst). */
 const STRICT = 1;
 
-/** Seconds in a row in which most packets that were left to the fast path did not arrive: it is not a matter of timing. */
-const LOSSY_SECONDS_MAX = 3;
-
 /** What each is told as, if it is off. */
 const OFF = {
   prefilter: "Packets of other nodes are dropped by the daemon, not by the kernel",
@@ -28,7 +26,7 @@ const OFF = {
 export class OptionalPrefilter {
   #prefilter: Prefilter | undefined;
   readonly #told = new Set<keyof typeof OFF>();
-  readonly #fast: Array<{ loaded: LoadedPrefilter; left: number; taken: number; lossy: number }> = [];
+  readonly #fast: Array<{ loaded: LoadedPrefilter; losses: Losses }> = [];
 
   /** `tableCount` as in `SharedClaims.create`; `record` is told, once, what there is not. */
   constructor(tableCount: number, readonly record: (event: FarmEventInit) => void) {
@@ -54,7 +52,7 @@ export class OptionalPrefilter {
     const loaded = fast.size === 0
       ? undefined
       : this.#attempt("fastpath", () => prefilter.load({ ...plan, fast }, on.index));
-    if (loaded !== undefined) this.#fast.push({ loaded, left: 0, taken: 0, lossy: 0 });
+    if (loaded !== undefined) this.#fast.push({ loaded, losses: new Losses() });
     return loaded ?? this.#attempt("prefilter", () => prefilter.load(plan, on.index));
   }
 
@@ -68,15 +66,11 @@ export class OptionalPrefilter {
    * one before it that takes packets away. To be called once a second.
    */
   watch(): void {
-    for (const each of this.#fast) {
-      const { fast, taken } = each.loaded.counts();
-      if (fast > each.left) each.lossy = (taken - each.taken) * 2 < fast - each.left ? each.lossy + 1 : 0;
-      if (each.lossy === LOSSY_SECONDS_MAX) {
-        this.#prefilter?.claims.switchOff();
-        this.#tell("fastpath", "packets that the kernel should have taken were lost on the interface");
-      }
-      each.left = fast;
-      each.taken = taken;
+    for (const { loaded, losses } of this.#fast) {
+      const { fast, taken } = loaded.counts();
+      if (!losses.sample(fast, taken)) continue;
+      this.#prefilter?.claims.switchOff();
+      this.#tell("fastpath", "packets that the kernel should have taken were lost on the interface");
     }
   }
 
