@@ -15,6 +15,7 @@ import {
   type ListenerLimits,
   type RemoteAddress,
 } from "./listener.ts";
+import { Turns } from "./turns.ts";
 
 /** Time for answers under way to finish at the end: they come from memory, but for orders to other nodes. */
 const SHUTDOWN_GRACE_MS = 1_000;
@@ -64,10 +65,12 @@ export async function serveAdmin(options: AdminServerOptions): Promise<AdminServ
   }
   await removeStaleSocket(unixPath);
   const closing = new AbortController();
-  const handle = (request: Request, from: RemoteAddress) => {
+  const turns = new Turns();
+  const handle = async (request: Request, from: RemoteAddress) => {
+    if (!await turns.take()) return busy();
     if (closing.signal.aborted) return closed();
     const peer: Peer = from === undefined ? { kind: "unix" } : { kind: "tcp", address: from };
-    return app.fetch(request, { peer, closing: closing.signal });
+    return await app.fetch(request, { peer, closing: closing.signal });
   };
   const local = await openPrivately(unixPath, (request) => handle(request, undefined));
   let outer: Listener | undefined;
@@ -132,6 +135,11 @@ async function removeStaleSocket(path: string): Promise<void> {
     throw refuse("another daemon answers on this socket", "Stop it, or use another --runtime-dir.");
   }
   await Deno.remove(path);
+}
+
+function busy(): Response {
+  const body = failureBody("busy", "too many requests wait for an answer", "Ask again in a moment, and less often.");
+  return Response.json(body, { status: 503, headers: { "retry-after": "1", connection: "close" } });
 }
 
 function closed(): Response {
