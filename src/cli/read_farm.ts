@@ -2,6 +2,7 @@
 import { checkAgainstHost } from "../config/host_check.ts";
 import { hostInterfaces } from "../config/host_interfaces.ts";
 import { type FarmConfig, formatProblem, hasErrors, loadConfig, type Problem } from "../config/load.ts";
+import { checkApplicationHere } from "../host/application_check.ts";
 import { type Output } from "./output.ts";
 
 /**
@@ -19,7 +20,8 @@ export async function readFarm(
   const onHost = placement && absent !== "not asked"
     ? checkAgainstHost(config ?? placement, node, hostInterfaces(), absent)
     : [];
-  const all = [...problems, ...onHost].sort((a, b) => a.line - b.line || a.column - b.column);
+  const here = config && absent !== "not asked" ? await checkApplicationHere(config, absent) : [];
+  const all = [...problems, ...onHost, ...here].sort((a, b) => a.line - b.line || a.column - b.column);
   for (const problem of all) output.note(formatProblem(problem));
   return hasErrors(all) ? undefined : config;
 }

@@ -9,6 +9,7 @@ import { inspectSecret } from "../config/secret.ts";
 import { addressFromBytes, inNetwork, sameAddress } from "../core/address.ts";
 import { VipfarmError } from "../core/errors.ts";
 import { formatMac } from "../wire/ethernet.ts";
+import { checkApplicationHere } from "./application_check.ts";
 import { capabilityFindings } from "./capabilities.ts";
 import type { Finding } from "./finding.ts";
 import { lanFindings } from "./lan_findings.ts";
@@ -51,6 +52,7 @@ export async function preflight(config: FarmConfig, nodeName: string): Promise<F
     ...adminFindings(config),
     ...networkManagerFindings(),
     ...(await outside).flat(),
+    ...await applicationFindings(config),
   ];
 }
 
@@ -110,6 +112,18 @@ function interfaceFindings(name: string): Finding[] {
     });
   }
   return findings;
+}
+
+async function applicationFindings(config: FarmConfig): Promise<Finding[]> {
+  const problems = await checkApplicationHere(config, "error");
+  if (problems.length === 0 && config.application !== undefined) {
+    return [{ ok: true, what: "the application's scripts are there" }];
+  }
+  return problems.map(({ file, line, message, expected, severity }) => ({
+    ok: severity === "error" ? false : "warning",
+    what: `${file}:${line}: ${message}`,
+    remedy: `Needed is ${expected}.`,
+  }));
 }
 
 function placementFindings(config: FarmConfig, node: NodeConfig): Finding[] {
