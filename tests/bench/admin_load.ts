@@ -23,6 +23,8 @@ export interface LoadResult {
 
 /** Connections that requests go over, one after the other on each. */
 const CONNECTIONS = 16;
+/** Requests under way at most: a node that cannot keep up is asked less often, which the count of answers shows. */
+const UNANSWERED_MAX = 500;
 /** How often requests are sent: as many at once as are due. */
 const TICK_MS = 5;
 /** Pings a second. */
@@ -91,14 +93,16 @@ export async function measureLoad(node: LabNode, options: LoadOptions): Promise<
     body.pipeTo(new WritableStream(), { signal: leave.signal }).catch(() => {}).finally(() => open--)
   );
   const askers = await Promise.all(Array.from({ length: CONNECTIONS }, () => Asker.open(path)));
+  const answered = () => askers.reduce((sum, asker) => sum + asker.answered, 0);
   const startMs = performance.now();
   let sent = 0;
   while (performance.now() - startMs < options.durationMs) {
     const due = Math.floor((performance.now() - startMs) * options.perSecond / 1000);
-    for (; sent < due; sent++) await askers[sent % CONNECTIONS].ask(REQUESTS[sent % REQUESTS.length]);
+    for (; sent < due && sent - answered() < UNANSWERED_MAX; sent++) {
+      await askers[sent % CONNECTIONS].ask(REQUESTS[sent % REQUESTS.length]);
+    }
     await new Promise((next) => setTimeout(next, TICK_MS));
   }
-  const answered = () => askers.reduce((sum, asker) => sum + asker.answered, 0);
   const deadlineMs = performance.now() + 10_000;
   while (answered() < sent && performance.now() < deadlineMs) {
     await new Promise((next) => setTimeout(next, TICK_MS));
