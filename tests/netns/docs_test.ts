@@ -65,7 +65,7 @@ class Host {
 
   /** Types a command; gives what it says on both streams. */
   async type(command: string, bin: string): Promise<{ code: number; text: string }> {
-    const { code, stdout, stderr } = await this.lab.exec(this.namespace, [
+    const { code, stdout } = await this.lab.exec(this.namespace, [
       "nsenter",
       `--target=${this.holder}`,
       "--mount",
@@ -73,7 +73,8 @@ class Host {
       "--wd=/srv",
       "bash",
       "-c",
-      command,
+      // Both streams in one, in the order in which a terminal would show them.
+      `exec 2>&1\n${command}`,
     ], {
       env: {
         PATH: `${bin}:${Deno.env.get("PATH")}:/usr/sbin:/sbin`,
@@ -82,7 +83,7 @@ class Host {
         VIPFARM_UNIT_FILE: `${ROOT}config/systemd/vipfarm.service`,
       },
     });
-    return { code, text: stdout + stderr };
+    return { code, text: stdout };
   }
 }
 
