@@ -188,7 +188,8 @@ export async function realtimeThreads(pids: readonly number[]): Promise<number[]
   const threads: number[] = [];
   for (const pid of pids) {
     for await (const { name } of Deno.readDir(`/proc/${pid}/task`)) {
-      const stat = await Deno.readTextFile(`/proc/${pid}/task/${name}/stat`);
+      // Threads of the runtime come and go.
+      const stat = await Deno.readTextFile(`/proc/${pid}/task/${name}/stat`).catch(() => "");
       // proc_pid_stat(5): the policy is field 41; the name, field 2, may contain blanks and ends with the last ")".
       const policy = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[41 - 3];
       if (policy === "1") threads.push(Number(name));
