@@ -144,7 +144,11 @@ async function live(lab: Lab, report: Report, interrupted: AbortSignal): Promise
   );
   const [first, second = first] = lab.nodes;
   const client = lab.namespace("c1");
-  report.step("Look at it", "The consoles, for a browser on this machine:");
+  report.step(
+    "Look at it",
+    "The consoles, for a browser on this machine, each as its node sees the farm. " +
+      '"Try an example" tells which node serves a client, and why; "Drain" says what will happen before it does it.',
+  );
   for (const [i, node] of lab.nodes.entries()) {
     report.line(`     ${node.name}  ${report.paint("cyan", relays[i].url)}`);
   }

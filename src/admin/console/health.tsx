@@ -46,9 +46,9 @@ function Shares() {
     <div class="shares">
       <Bar label="New clients belong to" parts={wanted} empty="nobody" />
       <Bar
-        label="New connections went to"
+        label="New connections, last 30 s"
         parts={[...(loads ?? [])]}
-        empty="too few in the last 30 s to compare"
+        empty="too few to compare"
       />
     </div>
   );

@@ -1,6 +1,6 @@
 /** What the figures mean, where a person would have to put several of them together. Pure. */
 
-import type { FarmStatus } from "../schemas.ts";
+import type { FarmStatus, MemberStatus } from "../schemas.ts";
 import { shareOf } from "./consequence.ts";
 import { list, percent } from "./format.ts";
 import { type History, recentMean } from "./history.ts";
@@ -33,22 +33,30 @@ export function loadShares(farm: FarmStatus, history: History | undefined): Map<
   return new Map(rates.map(([name, rate]) => [name, rate / total]));
 }
 
+/** The share that a node held over the time that is compared: shares may have moved meanwhile. */
+function heldShare(member: MemberStatus, history: History | undefined): number {
+  const held = (history?.nodes[member.name]?.claimed ?? []).slice(-COMPARED_SAMPLES);
+  if (held.every((share) => share === null)) return shareOf(member);
+  return held.reduce((sum: number, share) => sum + (share ?? 0), 0) / held.length;
+}
+
 /** One node hammered, the others idle: the farm's share is even, the clients are not. */
 function hotInsight(farm: FarmStatus, history: History | undefined): Insight[] {
   const loads = loadShares(farm, history);
   if (loads === undefined) return [];
-  const hot = farm.members.find((member) => (loads.get(member.name) ?? 0) - shareOf(member) > EXCESS_MIN);
+  const excess = (member: MemberStatus) => (loads.get(member.name) ?? 0) - heldShare(member, history);
+  const hot = farm.members.find((member) => member.state === "up" && excess(member) > EXCESS_MIN);
   if (hot === undefined) return [];
   const sticky = farm.services.filter((service) => service.affinity !== "connection").map(({ name }) => name);
   return [{
     message: `${hot.name} gets ${percent(loads.get(hot.name) ?? 0)} of the new connections, though ` +
-      `${percent(shareOf(hot))} of the clients are meant for it.`,
+      `${percent(heldShare(hot, history))} of the clients are meant for it.`,
     remedy: sticky.length > 0
       ? `Few clients, or one proxy in front of many, with affinity by client (${
         list(sticky)
       }): all of such a ` +
-        "client's connections go to one node. Affinity `connection` spreads them."
-      : "Shares moved a moment ago, or few clients open most of the connections: look again in half a minute.",
+        "client's connections go to one node. Affinity by connection spreads them."
+      : "Few clients open most of the connections: look again in half a minute.",
   }];
 }
 

@@ -68,6 +68,7 @@ function ShareBar({ member, service, label }: { member: MemberStatus; service: s
   const held = member.claimed?.[service];
   const weight = member.weights[service];
   const settled = held !== undefined && Math.abs(held - wanted) < 0.0005;
+  if (member.state === "dead") return <b>0%</b>;
   const told = held === undefined
     ? `wants ${percent(wanted)}`
     : settled

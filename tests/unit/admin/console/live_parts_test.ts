@@ -63,8 +63,11 @@ Deno.test("the mean leaves out what is not known", () => {
 
 Deno.test("a node that gets far more than its share is named, with what it may come from", () => {
   const { status } = new PlainFarm();
-  const rate = (value: number) =>
-    answer([...Array(30).keys()].map((i) => i * 1000), "n", () => value).nodes.n;
+  const seconds = [...Array(30).keys()].map((i) => i * 1000);
+  const rate = (value: number): NodeSeries => ({
+    ...answer(seconds, "n", () => value).nodes.n,
+    claimed: seconds.map(() => null),
+  });
   const calm = { atMs: [], nodes: { n1: rate(10), n2: rate(11), n3: rate(9) } };
   assert.deepEqual(insightsOf(status, calm), []);
   const hot = { atMs: [], nodes: { n1: rate(1), n2: rate(40), n3: rate(0) } };
@@ -74,6 +77,10 @@ Deno.test("a node that gets far more than its share is named, with what it may c
     /^n2 gets 98% of the new connections, though 33% of the clients are meant for it\.$/,
   );
   assert.match(insight.remedy, /affinity by client \(dns\)/);
+  status.members[1].shares = { http: 0, dns: 0 };
+  const drained = { ...rate(40), claimed: [...Array(28).fill(0.9), 0, 0] };
+  const moved = { atMs: [], nodes: { n1: rate(1), n2: drained, n3: rate(0) } };
+  assert.deepEqual(insightsOf(status, moved), [], "what it got while the share was its own is no excess");
   const quiet = { atMs: [], nodes: { n1: rate(0), n2: rate(1), n3: rate(0) } };
   assert.deepEqual(insightsOf(status, quiet), [], "a handful of connections tells nothing");
 });
