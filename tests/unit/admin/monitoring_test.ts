@@ -1,18 +1,14 @@
 /** The Grafana dashboard and the alert rules fit the metrics, by name always, and by `promtool` where it is. */
 import assert from "node:assert/strict";
 import { PlainFarm, withServer } from "./farm.ts";
+import { canRun } from "./programs.ts";
 
 const root = new URL("../../../config/", import.meta.url);
 const RULES = new URL("prometheus/vipfarm.rules.yml", root).pathname;
 const rules = Deno.readTextFileSync(RULES);
 const dashboard = JSON.parse(Deno.readTextFileSync(new URL("grafana/vipfarm.json", root)));
 const PROMTOOL = "promtool";
-const withoutPromtool = await new Deno.Command(PROMTOOL, {
-  args: ["--version"],
-  stdout: "null",
-  stderr: "null",
-})
-  .output().then(() => false, () => true);
+const withoutPromtool = !await canRun(PROMTOOL, "--version");
 
 interface Panel {
   title: string;

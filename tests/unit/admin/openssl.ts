@@ -1,10 +1,8 @@
 /** Certificates for tests, made by the program `openssl`. */
 
-export const opensslIsHere = await new Deno.Command("openssl", { args: ["version"], stdout: "null" }).output()
-  .then(
-    ({ success }) => success,
-    () => false,
-  );
+import { canRun } from "./programs.ts";
+
+export const opensslIsHere = await canRun("openssl", "version");
 
 /** A self-signed certificate for localhost; with empty text, if this openssl cannot make one for those dates. */
 export async function makeCertificate(
