@@ -1,5 +1,6 @@
 /** The file that a new farm starts from. Its comments are the descriptions of the schema. */
 import { WEIGHT_DEFAULT } from "../core/limits.ts";
+import { MAINTENANCE_FILE_DEFAULT, STATE_DIR_DEFAULT } from "./application_schema.ts";
 import { descriptionAt, GROUP_DEFAULT, HEARTBEAT_PORT_DEFAULT, INTERVAL_DEFAULT } from "./schema.ts";
 import { type Protocol } from "./farm_config.ts";
 
@@ -109,6 +110,24 @@ export function starterFile(options: StarterOptions = {}): string {
   gap();
   lines.push(...comment(descriptionAt(["rules"]), ""), "# rules:");
   lines.push("#   - { name: no_data, when: check.database.down && check.uplink.up, do: leave, after: 5s }");
+  gap();
+  lines.push(...comment(descriptionAt(["application"]), ""), "# application:");
+  lines.push(
+    "#   start: /etc/vipfarm/scripts/start",
+    "#   stop: /etc/vipfarm/scripts/stop",
+    "#   recovery: { restarts: 3, within: 10m, backoff: 1s, backoff_max: 1m }",
+  );
+  gap();
+  lines.push(...comment(descriptionAt(["notify"]), ""), "# notify:");
+  lines.push(
+    "#   script: /etc/vipfarm/scripts/notify.sh",
+    "#   mail: { to: [root] }",
+    "#   severity: warning",
+  );
+  gap();
+  unset(0, ["maintenance_file"], `maintenance_file: ${MAINTENANCE_FILE_DEFAULT}`);
+  gap();
+  unset(0, ["state_dir"], `state_dir: ${STATE_DIR_DEFAULT}`);
   gap();
   unset(0, ["drain_on_stop"], "drain_on_stop: 0s");
   gap();
