@@ -102,6 +102,7 @@ async function refusals(page: WatchedPage): Promise<void> {
   await page.until("document.querySelector('#sign-in') !== null");
   await signIn(page, TOKENS.control);
   await page.until(`${LIVE} && document.querySelector('[data-node=n2] .actions button')?.disabled === false`);
+  await page.until("document.querySelector('header').innerText.includes('test-control')");
 }
 
 async function looks(page: WatchedPage, shots: string): Promise<void> {

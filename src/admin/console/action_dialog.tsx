@@ -9,6 +9,8 @@ import { Icon } from "./icons.tsx";
 import { farm, fresh } from "./store.ts";
 
 const WEIGHT_MAX = 1000;
+/** What became of an action is shown this long; the event log keeps it. */
+const SAID_MS = 12_000;
 
 interface Wanted {
   readonly node: string;
@@ -45,6 +47,7 @@ async function carryOut({ node, verb }: Wanted): Promise<void> {
       ? await order<OrderAnswer>("PUT", path, { weight: Number(weight.value) })
       : await order<OrderAnswer>("POST", path);
     said.value = answer.message;
+    setTimeout(() => said.value = "", SAID_MS);
     close();
   } catch (error) {
     refused.value = error instanceof Error ? error : new Error(String(error));

@@ -111,19 +111,20 @@ function Picture({ map }: { map: BucketMap }) {
             : marked !== undefined
             ? `The circle is bucket ${marked}, asked about beside.`
             : "Each dot is one of 65,536 buckets of clients; a client's address chooses it."}{" "}
-          <Moving map={map} />
+          <Moving map={map} moving={moving} />
         </p>
       </div>
     </div>
   );
 }
 
-function Moving({ map }: { map: BucketMap }) {
+function Moving({ map, moving }: { map: BucketMap; moving: number }) {
   const parts = [
     map.awaited > 0 && `${count(map.awaited)} wait until the others let go`,
     map.contested > 0 && `in ${count(map.contested)} another node keeps connections`,
     map.retained > 0 && `in ${count(map.retained)} that moved away ${map.node} keeps connections`,
   ].filter((part) => part !== false);
+  if (parts.length === 0 && moving > 0) return <>{count(moving)} changed hands a moment ago.</>;
   return <>{parts.length === 0 ? "Nothing is moving." : `On ${map.node}: ${parts.join("; ")}.`}</>;
 }
 

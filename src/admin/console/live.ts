@@ -39,7 +39,9 @@ export function tryNow(): void {
 
 async function followForEver(): Promise<never> {
   while (true) {
-    if (tokenWanted.peek() === undefined) await followOnce();
+    const used = token.peek();
+    if (tokenWanted.peek() === undefined) await followOnce(used);
+    if (token.peek() !== used && tokenWanted.peek() === undefined) continue; // somebody else signed in meanwhile
     // Signed out, nothing is asked until somebody signs in: wrong tokens are counted.
     const waitMs = tokenWanted.peek() === undefined ? retryMs() : undefined;
     store.nextTryMs.value = performance.now() + (waitMs ?? 0);
@@ -63,9 +65,10 @@ function pause(ms: number | undefined): Promise<void> {
   });
 }
 
-/** Follows the stream until it ends, for whatever reason. */
-async function followOnce(): Promise<void> {
+/** Follows the stream until it ends, for whatever reason, or another token is to be used. */
+async function followOnce(used: string): Promise<void> {
   const stop = new AbortController();
+  const unsubscribe = token.subscribe((now) => now !== used && stop.abort());
   try {
     me.value ??= await get<Principal>("/api/v1/whoami");
     for await (const { event, data, id } of follow(cursor, stop.signal)) {
@@ -78,12 +81,12 @@ async function followOnce(): Promise<void> {
       } else {
         takeEvent(data, id);
       }
-      // Signed out while the stream was open.
-      if (tokenWanted.peek() !== undefined) return;
     }
     lost("the node ended the connection");
   } catch (error) {
-    failed(error);
+    if (token.peek() === used) failed(error);
+  } finally {
+    unsubscribe();
   }
 }
 

@@ -173,7 +173,11 @@ function Draining({ member }: { member: MemberStatus }) {
             value={most - left}
             aria-label={`Connections of ${member.name} that have ended`}
           />
-          <span class="soft">of {count(most)} that stayed when their buckets moved</span>
+          <span class="soft">
+            {left === 0
+              ? `${count(most)} stayed when their buckets moved, and have ended`
+              : `of ${count(most)} that stayed when their buckets moved`}
+          </span>
         </>
       )}
     </p>
