@@ -39,7 +39,7 @@ export type WorkerStart = "start" | "take-over";
  */
 export const HOLD_MS = 5_000;
 /** The same for a restart by systemd: an end, and two programs that start. */
-const RESTART_HOLD_MS = 10_000;
+const RESTART_HOLD_MS = 20_000;
 /** Name of the file with the worker's process id, for people and tests. */
 const WORKER_PID_FILE = "worker.pid";
 /** Events that wait for a worker which can keep them. */
