@@ -31,8 +31,8 @@ const readyRoute = createRoute({
   request: { query: schemas.ReadyQuery },
   responses: {
     200: json("It does.", schemas.ReadySchema),
-    503: json("It does not.", schemas.ReadySchema),
     ...failures(400, 404),
+    503: json("It does not.", schemas.ReadySchema),
   },
 });
 

@@ -15,7 +15,7 @@ const MEANING: Record<FailureStatus, string> = {
   415: "The body is not JSON.",
   429: "Too many streams, or too many wrong tokens.",
   500: "A defect of vipfarm.",
-  503: "This node does not take new flows.",
+  503: "The daemon is about to end, or too many requests wait for an answer.",
 };
 
 /** A JSON answer of this shape. */
@@ -23,11 +23,11 @@ export function json<S extends z.ZodType>(description: string, schema: S) {
   return { description, content: { "application/json": { schema } } };
 }
 
-/** Documents refusals; every route may refuse a foreign Host (403) and meet a defect (500) besides. */
+/** Documents refusals; every route may refuse a foreign Host (403), meet a defect (500) and be too busy (503). */
 export function failures<S extends FailureStatus>(...statuses: S[]) {
-  const all = [...statuses, 403, 500] as const;
+  const all = [...statuses, 403, 500, 503] as const;
   return Object.fromEntries(all.map((status) => [status, json(MEANING[status], FailureSchema)])) as Record<
-    S | 403 | 500,
+    S | 403 | 500 | 503,
     ReturnType<typeof json<typeof FailureSchema>>
   >;
 }
