@@ -45,12 +45,3 @@ export function joinHistory(before: History | undefined, answer: HistoryAnswer):
 export function latest(series: ReadonlyArray<number | null> | undefined): number | undefined {
   return series?.at(-1) ?? undefined;
 }
-
-/** The mean of the last `count` known values; undefined if none is. */
-export function recentMean(
-  series: ReadonlyArray<number | null> | undefined,
-  count: number,
-): number | undefined {
-  const known = (series ?? []).slice(-count).filter((value) => value !== null);
-  return known.length === 0 ? undefined : known.reduce((sum, value) => sum + value, 0) / known.length;
-}

@@ -3,7 +3,7 @@
 import type { FarmStatus, MemberStatus } from "../schemas.ts";
 import { shareOf } from "./consequence.ts";
 import { list, percent } from "./format.ts";
-import { type History, recentMean } from "./history.ts";
+import type { History } from "./history.ts";
 
 /** Something worth a look, with what it may come from. */
 export interface Insight {
@@ -23,14 +23,15 @@ export function insightsOf(farm: FarmStatus, history: History | undefined): Insi
   return [...digestInsight(farm), ...versionInsight(farm), ...hotInsight(farm, history)];
 }
 
-/** The load of each node now, as a fraction of the farm's new flows; undefined while there are too few. */
+/** The load of each node, as a fraction of the farm's new flows; undefined while there are too few to tell. */
 export function loadShares(farm: FarmStatus, history: History | undefined): Map<string, number> | undefined {
-  const rates = farm.members.map(({ name }) =>
-    [name, recentMean(history?.nodes[name]?.flows_per_s, COMPARED_SAMPLES) ?? 0] as const
-  );
-  const total = rates.reduce((sum, [, rate]) => sum + rate, 0);
-  if (total * COMPARED_SAMPLES < FLOWS_MIN) return undefined;
-  return new Map(rates.map(([name, rate]) => [name, rate / total]));
+  if (history === undefined || history.atMs.length < COMPARED_SAMPLES) return undefined;
+  const flows = farm.members.map(({ name }) => {
+    const rates = (history.nodes[name]?.flows_per_s ?? []).slice(-COMPARED_SAMPLES);
+    return [name, rates.reduce((sum: number, rate) => sum + (rate ?? 0), 0)] as const;
+  });
+  const total = flows.reduce((sum, [, count]) => sum + count, 0);
+  return total < FLOWS_MIN ? undefined : new Map(flows.map(([name, count]) => [name, count / total]));
 }
 
 /** The share that a node held over the time that is compared: shares may have moved meanwhile. */

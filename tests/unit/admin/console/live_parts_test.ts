@@ -1,13 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { count, duration, list, percent } from "../../../../src/admin/console/format.ts";
-import {
-  type History,
-  joinHistory,
-  MEASURES,
-  recentMean,
-  SHOWN_MS,
-} from "../../../../src/admin/console/history.ts";
+import { type History, joinHistory, MEASURES, SHOWN_MS } from "../../../../src/admin/console/history.ts";
 import { insightsOf } from "../../../../src/admin/console/insights.ts";
 import { ServerSentEventParser } from "../../../../src/admin/console/server_sent_events.ts";
 import type { NodeSeries } from "../../../../src/admin/detail_schemas.ts";
@@ -55,12 +49,6 @@ Deno.test("history keeps what the charts show, and not more", () => {
   assert.equal(history!.nodes.n1.claimed.length, history!.atMs.length);
 });
 
-Deno.test("the mean leaves out what is not known", () => {
-  assert.equal(recentMean([9, null, 1, 3], 3), 2);
-  assert.equal(recentMean([null, null], 2), undefined);
-  assert.equal(recentMean(undefined, 2), undefined);
-});
-
 Deno.test("a node that gets far more than its share is named, with what it may come from", () => {
   const { status } = new PlainFarm();
   const seconds = [...Array(30).keys()].map((i) => i * 1000);
@@ -68,9 +56,9 @@ Deno.test("a node that gets far more than its share is named, with what it may c
     ...answer(seconds, "n", () => value).nodes.n,
     claimed: seconds.map(() => null),
   });
-  const calm = { atMs: [], nodes: { n1: rate(10), n2: rate(11), n3: rate(9) } };
+  const calm = { atMs: seconds, nodes: { n1: rate(10), n2: rate(11), n3: rate(9) } };
   assert.deepEqual(insightsOf(status, calm), []);
-  const hot = { atMs: [], nodes: { n1: rate(1), n2: rate(40), n3: rate(0) } };
+  const hot = { atMs: seconds, nodes: { n1: rate(1), n2: rate(40), n3: rate(0) } };
   const [insight] = insightsOf(status, hot);
   assert.match(
     insight.message,
@@ -79,9 +67,10 @@ Deno.test("a node that gets far more than its share is named, with what it may c
   assert.match(insight.remedy, /affinity by client \(dns\)/);
   status.members[1].shares = { http: 0, dns: 0 };
   const drained = { ...rate(40), claimed: [...Array(28).fill(0.9), 0, 0] };
-  const moved = { atMs: [], nodes: { n1: rate(1), n2: drained, n3: rate(0) } };
+  const moved = { atMs: seconds, nodes: { n1: rate(1), n2: drained, n3: rate(0) } };
   assert.deepEqual(insightsOf(status, moved), [], "what it got while the share was its own is no excess");
-  const quiet = { atMs: [], nodes: { n1: rate(0), n2: rate(1), n3: rate(0) } };
+  assert.deepEqual(insightsOf(status, { ...hot, atMs: seconds.slice(1) }), [], "nor do a few seconds");
+  const quiet = { atMs: seconds, nodes: { n1: rate(0), n2: rate(1), n3: rate(0) } };
   assert.deepEqual(insightsOf(status, quiet), [], "a handful of connections tells nothing");
 });
 
