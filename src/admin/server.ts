@@ -138,7 +138,11 @@ async function removeStaleSocket(path: string): Promise<void> {
 }
 
 function busy(): Response {
-  const body = failureBody("busy", "too many requests wait for an answer", "Ask again in a moment, and less often.");
+  const body = failureBody(
+    "busy",
+    "too many requests wait for an answer",
+    "Ask again in a moment, and less often.",
+  );
   return Response.json(body, { status: 503, headers: { "retry-after": "1", connection: "close" } });
 }
 

@@ -248,7 +248,10 @@ Deno.test("members that make no sense are refused by name and value", () => {
   const ok = member(FARMS[0], "n1", 100);
   assert.throws(() => OwnerTable.build([ok, { ...ok }]), /two members have the same name \(n1\)/);
   for (const weight of [-1, 1001, 1.5, NaN]) {
-    assert.throws(() => OwnerTable.build([{ ...ok, weight }]), /whole number from 0 to 1000, or a last resort \(n1: /);
+    assert.throws(
+      () => OwnerTable.build([{ ...ok, weight }]),
+      /whole number from 0 to 1000, or a last resort \(n1: /,
+    );
   }
   assert.throws(() => OwnerTable.build([{ ...ok, column: new Float64Array(3) }]), /65536 values \(n1: 3\)/);
   for (const index of [-1, 1, 0.5, NO_OWNER]) {
