@@ -100,7 +100,6 @@ class Daemon {
   #farm!: Farm;
   #connections!: Connections;
   #membership!: Thread<ToMembership, FromMembership>;
-  #membershipEnded = false;
 
   constructor(readonly options: DaemonOptions, readonly resources: AsyncDisposableStack) {
     this.#node = forNode(options.config, options.node);
@@ -240,7 +239,7 @@ class Daemon {
       tell: (message) => this.options.supervisor.tell(message),
       dataplanes: this.#dataplanes,
       farm: this.#farm,
-      membershipEnded: () => this.#membershipEnded,
+      claims: this.#claims,
     });
     this.resources.defer(() => progress.close());
   }
@@ -432,7 +431,6 @@ class Daemon {
       case "handedOver":
         return this.#handedOver.resolve();
       case "finished":
-        this.#membershipEnded = true;
         return this.#finished.resolve();
     }
   }

@@ -181,6 +181,7 @@ class MembershipThread {
     post({ kind: "ready" });
     let backlog = false;
     while (!this.#finished) {
+      this.#claims.noteTurn();
       if (this.#frozen) {
         await this.#waitForThaw();
         continue;
@@ -198,6 +199,7 @@ class MembershipThread {
       this.#carryOut();
       this.#reportCounters();
     }
+    this.#claims.endTurns();
     this.#close();
     post({ kind: "finished" });
   }

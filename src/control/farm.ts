@@ -95,8 +95,6 @@ export class Farm implements FarmSource {
   /** Reports of the other members as they came, and read. */
   #reports = new Map<string, { text: string; report: Report | undefined }>();
   #totals: HeartbeatTotals | undefined;
-  /** How often the membership thread has told its totals: it lives as long as this grows. */
-  membershipReports = 0;
   #networks: NetworkState = { atMs: 0, networks: [], frames: [], finding: undefined };
 
   constructor(readonly parts: FarmParts) {
@@ -142,7 +140,6 @@ export class Farm implements FarmSource {
 
   updateTotals(totals: HeartbeatTotals): void {
     this.#totals = totals;
-    this.membershipReports++;
   }
 
   /**

@@ -1,9 +1,10 @@
 /**
  * Tells the supervisor, twice a second, how far each thread has come, and in one line what people should know. A
- * thread that hangs cannot be noticed from inside the process alone: this timer may hang, too.
+ * thread that hangs cannot be noticed from inside the process alone: this timer may hang, too. The threads leave their
+ * progress in shared memory: a control thread that was busy for seconds says of them what is true now.
  */
 import { type FarmStatus } from "../admin/source.ts";
-import { type SharedCounters } from "../dataplane/shared.ts";
+import { type SharedClaims, type SharedCounters } from "../dataplane/shared.ts";
 import { type FromWorker } from "../supervisor/messages.ts";
 import { MEMBERSHIP_THREAD, REPORT_INTERVAL_MS } from "../supervisor/watchdog.ts";
 
@@ -17,9 +18,8 @@ export interface ProgressParts {
     readonly counters: SharedCounters;
     readonly thread: { readonly wake: { signal(): void } };
   }>;
-  readonly farm: { farm(): FarmStatus; readonly membershipReports: number };
-  /** The membership thread has ended in order. */
-  readonly membershipEnded: () => boolean;
+  readonly farm: { farm(): FarmStatus };
+  readonly claims: SharedClaims;
 }
 
 export class Progress {
@@ -34,12 +34,12 @@ export class Progress {
   }
 
   #report(): void {
-    const { tell, dataplanes, farm, membershipEnded } = this.parts;
+    const { tell, dataplanes, farm, claims } = this.parts;
     const running = dataplanes.filter(({ counters }) => counters.runState === RUNS);
     const threads = Object.fromEntries(
       running.map((each) => [`packet (${each.interface})`, each.counters.sweeps]),
     );
-    if (!membershipEnded()) threads[MEMBERSHIP_THREAD] = farm.membershipReports;
+    if (claims.turns !== undefined) threads[MEMBERSHIP_THREAD] = claims.turns;
     const status = farm.farm();
     tell({ say: "progress", threads, joined: hasJoined(status), status: statusLine(status) });
     // A thread without packets sleeps longer than this: woken, it shows with the next report that it lives.

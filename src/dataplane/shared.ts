@@ -1,6 +1,7 @@
 /**
  * What the threads of one daemon share: claims and lease (written by the membership thread, read by the packet
- * threads for every packet) and each packet thread's counters (written by it, read by the control thread).
+ * threads for every packet), each packet thread's counters (written by it, read by the control thread), and how far each
+ * thread has come, which the control thread can tell even if it has heard nothing of them for a while.
  *
  * Nothing here is locked. Claims are single bytes, each true for itself: no invariant spans two of them, so a
  * reader that meets a half-published change meets some buckets before and some after it, which is also what two
@@ -43,6 +44,11 @@ const BACKLOG_US_MAX = 5_000_000;
 const WINDOW = 3;
 /** Offset in the control block of a double: the moment that the window is about (wall clock, µs). */
 const CUT_OFFSET = 16;
+/** Word of the control block: turns of the membership thread's loop that have begun; {@link TURNS_OVER} once it has ended. */
+const TURNS = 6;
+const TURNS_OVER = -1;
+/** Wraps here. */
+const TURNS_MAX = 2 ** 30;
 const CONTROL_BYTES = 64;
 /** CLAIM in each of four neighbouring flags. */
 const CLAIM_OF_FOUR = CLAIM * 0x0101_0101;
@@ -136,6 +142,22 @@ export class SharedClaims {
 
   get cutUs(): number {
     return this.#cut[0];
+  }
+
+  /** The membership thread's loop begins a turn. */
+  noteTurn(): void {
+    Atomics.store(this.#control, TURNS, (Atomics.load(this.#control, TURNS) + 1) % TURNS_MAX);
+  }
+
+  /** The membership thread's loop has ended in order. */
+  endTurns(): void {
+    Atomics.store(this.#control, TURNS, TURNS_OVER);
+  }
+
+  /** Changes as long as the membership thread lives, whoever has time to hear of it; undefined once it has ended in order. */
+  get turns(): number | undefined {
+    const turns = Atomics.load(this.#control, TURNS);
+    return turns === TURNS_OVER ? undefined : turns;
   }
 
   requestStop(): void {

@@ -3,7 +3,10 @@
  *
  * A thread that hangs ends with no error. The membership thread's lease runs out then, and the packet threads accept
  * nothing; but a packet thread that hangs leaves claims that nobody serves, and a control thread that hangs leaves a
- * node that cannot be asked, drained or stopped.
+ * node that cannot be asked, drained or stopped, and whose checks do not run.
+ *
+ * All reports come from the control thread. While it says nothing, nothing is known of the others, and they are not
+ * judged: a control thread that is busy must not cost the node's traffic, which goes on without it.
  */
 
 /** How far each thread has come: a number that changes as long as it lives. */
@@ -13,10 +16,15 @@ export type ThreadProgress = Readonly<Record<string, number>>;
 export const REPORT_INTERVAL_MS = 500;
 /** A packet thread that stands still is a hole for its clients: nothing else notices it. */
 const PACKETS_STILL_MS_MAX = 2_000;
-/** Longer than the lease, which acts first. It reports once a second, and a busy machine may delay both ends. */
+/** Longer than the lease, which acts first. */
 const MEMBERSHIP_STILL_MS_MAX = 6_000;
-/** Packets and heartbeats go on without the control thread. */
-const CONTROL_STILL_MS_MAX = 6_000;
+/** Packets and heartbeats go on without the control thread, which may be busy with requests, or wait for a slow disk. */
+const CONTROL_STILL_MS_MAX = 30_000;
+/**
+ * Between two reports, no more than this counts against a thread that stands still: whatever delayed the report may have
+ * stopped the whole process, and the control thread is only the first that runs again.
+ */
+const COUNTED_MS_MAX = 2 * REPORT_INTERVAL_MS;
 /** A program loads, compiles and waits for its host within this, on a busy machine too. */
 const START_MS_MAX = 60_000;
 /** A look that comes so late says that this process, perhaps the whole machine, stood still itself. */
@@ -27,8 +35,8 @@ export const MEMBERSHIP_THREAD = "membership";
 
 interface Seen {
   count: number;
-  /** When the count changed last. */
-  atMs: number;
+  /** How long the count has not changed while reports came, in ms. */
+  stillMs: number;
 }
 
 /** Watches one worker. */
@@ -46,11 +54,14 @@ export class Watchdog {
 
   /** A report has come. Threads that have ended are no longer in it. */
   report(threads: ThreadProgress, nowMs: number): void {
+    const sinceMs = this.#reported ? Math.min(nowMs - this.#reportMs, COUNTED_MS_MAX) : 0;
     this.#reported = true;
     this.#reportMs = nowMs;
     for (const name of this.#threads.keys()) if (!(name in threads)) this.#threads.delete(name);
     for (const [name, count] of Object.entries(threads)) {
-      if (this.#threads.get(name)?.count !== count) this.#threads.set(name, { count, atMs: nowMs });
+      const seen = this.#threads.get(name);
+      if (seen?.count === count) seen.stillMs += sinceMs;
+      else this.#threads.set(name, { count, stillMs: 0 });
     }
   }
 
@@ -65,9 +76,7 @@ export class Watchdog {
         seconds(silentMs)
       }`;
     }
-    for (const [name, { atMs }] of this.#threads) {
-      // Up to the last report: a control thread that hangs says nothing about the others.
-      const stillMs = this.#reportMs - atMs;
+    for (const [name, { stillMs }] of this.#threads) {
       const stillMsMax = name === MEMBERSHIP_THREAD ? MEMBERSHIP_STILL_MS_MAX : PACKETS_STILL_MS_MAX;
       if (stillMs > stillMsMax) return `the ${name} thread has stood still for ${seconds(stillMs)}`;
     }
@@ -77,7 +86,7 @@ export class Watchdog {
   /** What happened meanwhile cannot be known: everything gets its full time again. */
   #forgive(nowMs: number): void {
     this.#reportMs = nowMs;
-    for (const seen of this.#threads.values()) seen.atMs = nowMs;
+    for (const seen of this.#threads.values()) seen.stillMs = 0;
   }
 }
 

@@ -40,3 +40,16 @@ Deno.test("a frame is from before a gain across the wrap of the clock, and not w
     assert.ok(!claims.isBeforeGain((gained - agoUs) | 0), `${agoUs}`);
   }
 });
+
+Deno.test("the membership thread's turns change until it has ended, and touch nothing else", () => {
+  const claims = SharedClaims.create(1, 0), reader = new SharedClaims(claims.buffer);
+  claims.renewLease(1_000);
+  claims.setWindow("upToCut", 123.5);
+  const before = reader.turns;
+  claims.noteTurn();
+  assert.notEqual(reader.turns, before);
+  claims.endTurns();
+  assert.equal(reader.turns, undefined);
+  assert.ok(reader.leaseHolds(999));
+  assert.deepEqual([reader.window, reader.cutUs], ["upToCut", 123.5]);
+});
