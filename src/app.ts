@@ -37,7 +37,7 @@ import { entryPoint } from "./entry_points.ts";
 import { type Notifier } from "./notify/notifier.ts";
 import { type MemberView } from "./membership/types.ts";
 import { startLog } from "./supervisor/log.ts";
-import { type HostTun, MESSAGES_FORM, type Snapshot } from "./supervisor/messages.ts";
+import { type HostTun, MESSAGES_FORM } from "./supervisor/messages.ts";
 import { type FromMembership, type HeartbeatNetwork, type ToMembership } from "./thread_messages.ts";
 import { type Order } from "./wire/heartbeat.ts";
 import { within } from "./control/within.ts";
@@ -196,10 +196,10 @@ class Daemon {
     if (takeOver) await this.#takeOver();
     this.#state.start();
     supervisor.on("reload", () => void this.#reloader.reload());
-    supervisor.on("save", () => this.#membership.send({ kind: "save" }));
-    supervisor.on("freeze", () => {
+    supervisor.on("save", ({ ask }) => this.#membership.send({ kind: "save", ask }));
+    supervisor.on("freeze", ({ ask }) => {
       this.#state.freeze();
-      this.#membership.send({ kind: "freeze" });
+      this.#membership.send({ kind: "freeze", ask });
     });
     supervisor.on("thaw", () => {
       this.#membership.send({ kind: "thaw" });
@@ -404,7 +404,7 @@ class Daemon {
       case "ready":
         return this.#started.resolve();
       case "saved":
-        return this.options.supervisor.tell({ say: "snapshot", snapshot: this.#snapshot(message) });
+        return this.#tellSnapshot(message);
       case "rehearsed":
         return this.#rehearsed.resolve();
       case "restored":
@@ -441,17 +441,12 @@ class Daemon {
     this.#membership.send({ kind: "answer", id: order.id, code, text });
   }
 
-  #snapshot({ membership, senders, isFrozen }: Extract<FromMembership, { kind: "saved" }>): Snapshot {
+  #tellSnapshot({ ask, membership, senders, isFrozen }: Extract<FromMembership, { kind: "saved" }>): void {
     const identity = identityOf(this.#config, this.#node.name);
     const flows = isFrozen ? undefined : savedFlows(this.#dataplanes, boottimeMs32());
-    return {
-      identity,
-      membership,
-      senders,
-      flows,
-      draining: this.#state.drained,
-      weight: this.#settings.weight,
-    };
+    const { weight } = this.#settings;
+    const snapshot = { identity, membership, senders, flows, draining: this.#state.drained, weight };
+    this.options.supervisor.tell({ say: "snapshot", ask, snapshot });
   }
 
   /** Tells the supervisor what it needs when this process crashes, or is replaced. */

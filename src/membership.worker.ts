@@ -19,6 +19,7 @@ import { LanTest } from "./membership/lan.ts";
 import { Membership } from "./membership/membership.ts";
 import { NetworkWatch } from "./membership/networks.ts";
 import { ReplayWindow } from "./membership/replay.ts";
+import { REPLACEMENT_HOLD_MS } from "./membership/timing.ts";
 import { type Effect } from "./membership/types.ts";
 import { SipHasher } from "./ownership/siphash.ts";
 import {
@@ -131,9 +132,9 @@ class MembershipThread {
     if (this.#retainedGroupCount() > 0) post({ kind: "lost", lossCount: this.#publisher.lossCount });
   }
 
-  #save(): void {
+  #save(ask: number): void {
     const isFrozen = this.#frozen;
-    post({ kind: "saved", membership: this.#membership.save(), senders: this.#replay.save(), isFrozen });
+    post({ kind: "saved", ask, membership: this.#membership.save(), senders: this.#replay.save(), isFrozen });
   }
 
   /** Everything that `restore` and `begin` will run, on a membership of its own: what runs for the first time is slow. */
@@ -276,15 +277,17 @@ class MembershipThread {
         // From here on every frame is in a ring, where one moment divides them between two processes.
         this.#claims.kernel?.hold();
         this.#carryOut();
+        membership.askForHold(REPLACEMENT_HOLD_MS);
         this.#send(); // the others count the time that follows from here
         this.#carryOut();
         this.#frozen = true;
         this.#close();
-        return this.#save();
+        return this.#save(message.ask);
       case "save":
-        return this.#save();
+        return this.#save(message.ask);
       case "thaw":
         this.#frozen = false;
+        membership.askForHold(0);
         this.#claims.kernel?.release(false);
         this.#open();
         this.#inbox.push(...this.#kept.splice(0));

@@ -71,9 +71,9 @@ export type ToMembership =
   /** What the kernel holds, for each table with connections. */
   | { kind: "connections"; lossCount: number; held: HeldConnections[] }
   /** Say where the protocol stands. */
-  | { kind: "save" }
+  | { kind: "save"; ask: number }
   /** Stop the protocol and say where it stands. */
-  | { kind: "freeze" }
+  | { kind: "freeze"; ask: number }
   /** Go on after `freeze`. */
   | { kind: "thaw" }
   /** End after `freeze`: another process goes on. */
@@ -110,7 +110,7 @@ export type FromMembership =
     finding: LanFinding | undefined;
   }
   | { kind: "rehearsed" }
-  | { kind: "saved"; membership: SavedMembership; senders: SavedSender[]; isFrozen: boolean }
+  | { kind: "saved"; ask: number; membership: SavedMembership; senders: SavedSender[]; isFrozen: boolean }
   | { kind: "restored" }
   | { kind: "handedOver" }
   | { kind: "finished" };

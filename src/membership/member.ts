@@ -30,6 +30,8 @@ export interface Member {
   /** When it came into the state that it is in. */
   sinceMs: number;
   retained: readonly Retained[];
+  /** Its program is being replaced: for so long its connections are held if it is missed. 0: no. */
+  holdMs: number;
   vipFramesSeen: number;
   /** The last one heard. */
   report: string | undefined;
@@ -81,6 +83,7 @@ export function newMember(name: string, nowMs: number): Member {
     lastHeardMs: nowMs,
     sinceMs: nowMs,
     retained: [],
+    holdMs: 0,
     vipFramesSeen: 0,
     report: undefined,
     clockDifferenceMs: 0,
@@ -134,6 +137,7 @@ export function adopt(
   member.intervalMs = message.intervalMs;
   member.servicesDigest = message.servicesDigest;
   member.retained = message.retained;
+  member.holdMs = message.holdMs;
   member.vipFramesSeen = message.vipFramesSeen;
   member.report = message.report ?? member.report;
   member.clockDifferenceMs = message.wallClockMs - wallMs;

@@ -117,6 +117,14 @@ export class Membership extends Conclusions {
     this.flush();
   }
 
+  /**
+   * From its next heartbeat on, this node asks the others to hold its connections, should they miss it; 0 takes that back.
+   * For a node that is about to stand still with its kernel alive (rule 10).
+   */
+  askForHold(holdMs: number): void {
+    this.holdMs = holdMs;
+  }
+
   /** The witness of the quorum has answered a question of `sentMs`. */
   witnessAnswered(sentMs: number, nowMs: number): void {
     this.#noticeTime(nowMs);
@@ -267,12 +275,15 @@ export class Membership extends Conclusions {
 
   /** Rule 6; with a hold, rule 10: its supervisor speaks for a program that crashed. */
   #hearGoodbye(member: Member, message: Heartbeat, nowMs: number): void {
-    const { name } = member;
-    if (member.confirmed && this.holds.take(name, message.incarnation, message.holdMs, nowMs)) {
-      this.herald.push({ kind: "retained", member: name, gone: false });
-    }
+    this.#hold(member, message.incarnation, message.holdMs, nowMs);
     if (message.holdMs > 0) this.#remove(member, "crashed and restarts", "member.crashed", "warning", nowMs);
     else this.#remove(member, "said goodbye", "member.left", "info", nowMs);
+  }
+
+  #hold(member: Member, incarnation: number, holdMs: number, nowMs: number): void {
+    if (member.confirmed && this.holds.take(member.name, incarnation, holdMs, nowMs)) {
+      this.herald.push({ kind: "retained", member: member.name, gone: false });
+    }
   }
 
   /** Rule 10: a node that crashed before this one came. Once it counts here, it says itself what it retains. */
@@ -356,7 +367,11 @@ export class Membership extends Conclusions {
       const silentMs = nowMs - member.lastHeardMs;
       if (silentMs >= this.replaceIntervals() * member.intervalMs) {
         this.counters.deaths++;
-        const reason = `was not heard for ${Math.round(silentMs)} ms`;
+        const replaced = member.holdMs > 0;
+        const reason = `was not heard for ${Math.round(silentMs)} ms${
+          replaced ? " while its program is replaced" : ""
+        }`;
+        if (replaced) this.#hold(member, member.incarnation, member.holdMs, nowMs);
         this.#remove(member, reason, "member.dead", "warning", nowMs);
       } else if (!member.suspect && silentMs >= timing.SUSPECT_INTERVALS * member.intervalMs) {
         member.suspect = true;

@@ -55,6 +55,8 @@ export abstract class MembershipState {
   /** When the last question was sent that the witness of the quorum has answered. */
   protected witnessMs: number | undefined;
   protected readonly retained = new Map<number, Uint8Array>();
+  /** What it asks of the others should they miss it. */
+  protected holdMs = 0;
   protected servicesDigest: number;
   protected vipFramesSeen = 0;
   /** Of these, those that another process of this node saw. */
@@ -260,7 +262,7 @@ export abstract class MembershipState {
       servicesDigest: this.servicesDigest,
       wallClockMs: Math.max(0, Math.floor(wallMs)),
       vipFramesSeen: this.vipFramesSeen,
-      holdMs: 0,
+      holdMs: this.holdMs,
       heard,
       retained: this.own.state === "left"
         ? []

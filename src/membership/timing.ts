@@ -15,6 +15,12 @@ export const LEASE_INTERVALS = 4;
 /** Silent for this long, a member is taken out of the view and its buckets are taken over. */
 export const REPLACE_INTERVALS = 5;
 
+/**
+ * While its program is being replaced, a node asks the others to hold its connections for this long should they miss it
+ * meanwhile: every step of the replacement may take its longest, twice.
+ */
+export const REPLACEMENT_HOLD_MS = 20_000;
+
 /** A joining node only listens for this long: long enough to hear everybody, losses included. */
 export const LISTEN_INTERVALS = 3;
 

@@ -9,7 +9,7 @@ import { type SavedSender } from "../membership/replay.ts";
 import { type ThreadProgress } from "./watchdog.ts";
 
 /** Raised when messages change so that an older partner would misunderstand them. */
-export const MESSAGES_FORM = 2;
+export const MESSAGES_FORM = 3;
 
 /** What the host must be like for this node: what outlives a worker. */
 export interface HostPlan {
@@ -60,12 +60,12 @@ export type ToWorker =
   | { do: "reload" }
   /** Keep this with the worker's events; it is in the log already. */
   | { do: "record"; event: FarmEventInit }
-  /** Say the snapshot, and go on. */
-  | { do: "save" }
+  /** Say the snapshot with this number, and go on. */
+  | { do: "save"; ask: number }
   /** Do once what follows from this, so that it is fast when it counts. */
   | { do: "rehearse"; snapshot: Snapshot }
-  /** Stop the protocol, go on with packets, and say the snapshot. */
-  | { do: "freeze" }
+  /** Stop the protocol, go on with packets, and say the snapshot with this number. */
+  | { do: "freeze"; ask: number }
   /** The other program cannot take over: go on. */
   | { do: "thaw" }
   /** Publish what follows from this, and let frames wait from now on. */
@@ -89,7 +89,7 @@ export type FromWorker =
   /** Twice a second from `ready` on: how far each thread has come, and what people should know. */
   | { say: "progress"; threads: ThreadProgress; joined: boolean; status: string }
   | { say: "prepared" }
-  | { say: "snapshot"; snapshot: Snapshot }
+  | { say: "snapshot"; ask: number; snapshot: Snapshot }
   | { say: "rehearsed" }
   | { say: "tookOver" }
   | { say: "cut"; cutUs: number }

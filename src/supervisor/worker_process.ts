@@ -3,7 +3,14 @@ import { boottimeMs } from "../../ffi/clock.ts";
 import { VipfarmError } from "../core/errors.ts";
 import { lines } from "../core/lines.ts";
 import { type Goodbye } from "./goodbye.ts";
-import { decodeMessage, encodeMessage, type FromWorker, type Said, type ToWorker } from "./messages.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  type FromWorker,
+  type Said,
+  type Snapshot,
+  type ToWorker,
+} from "./messages.ts";
 import { Watchdog } from "./watchdog.ts";
 
 /** A running or ended worker. */
@@ -31,6 +38,7 @@ export class WorkerProcess {
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
   readonly #awaited = new Map<string, (message: FromWorker) => void>();
   readonly #said = new Map<string, FromWorker>();
+  #asks = 0;
 
   /** Starts it. `hear` gets what nobody waits for by {@link said} too. */
   constructor(argv: readonly string[], readonly hear: (message: FromWorker) => void) {
@@ -73,6 +81,20 @@ export class WorkerProcess {
     } finally {
       clearTimeout(timer);
       this.#awaited.delete(kind);
+    }
+  }
+
+  /**
+   * Asks for the state that another worker goes on from. An answer that comes too late is not taken for one to the next
+   * question: a worker that went on meanwhile is not where it was.
+   * @throws VipfarmError as {@link said}
+   */
+  async snapshot(how: "save" | "freeze", timeoutMs: number): Promise<Snapshot> {
+    const ask = ++this.#asks, deadlineMs = boottimeMs() + timeoutMs;
+    this.tell({ do: how, ask });
+    for (;;) {
+      const answer = await this.said("snapshot", Math.max(0, deadlineMs - boottimeMs()));
+      if (answer.ask === ask) return answer.snapshot;
     }
   }
 

@@ -115,3 +115,56 @@ Deno.test("who came too late for the goodbye learns of the hold from the others,
   bench.hear(n3, { holds: later });
   assert.equal(bench.node.retainedByOthers(1), undefined);
 });
+
+/** A node whose peer asks for a hold, as one does whose program is about to be replaced, and is not heard any more. */
+function missed(holdMs: number): { bench: Bench; n2: Peer; n3: Peer } {
+  const bench = new Bench(), n2 = new Peer("n2"), n3 = new Peer("n3");
+  bench.pass(2000, n2, n3);
+  bench.hear(n2, { holdMs });
+  assert.equal(bench.node.retainedByOthers(1), undefined, "nothing is contested while it is heard");
+  bench.pass(600, n3);
+  assert.deepEqual(bench.node.basis().members.map(({ name }) => name), ["n3"]);
+  return { bench, n2, n3 };
+}
+
+Deno.test("a node that is missed while its program is replaced is replaced, and its connections are held", () => {
+  const { bench, n2, n3 } = missed(20_000);
+  assert.deepEqual(bench.node.retainedByOthers(1), new Uint8Array(128).fill(0xff));
+  const order = bench.kinds().slice(bench.kinds().lastIndexOf("retained"));
+  assert.ok(order.includes("claims"), "contested before it is claimed");
+  assert.match(bench.reason("n2"), /not heard for \d+ ms while its program is replaced/);
+  assert.equal(bench.last.holds[0]?.name, "n2");
+  bench.pass(5_000, n3);
+  // It comes as one that joins anew; the same if its program went on after all.
+  n2.settings = { incarnation: 501, state: "joining", weights: [0, 0], binding: false };
+  bench.hear(n2);
+  assert.equal(bench.node.retainedByOthers(1), undefined, "it says itself what it retains");
+  bench.pass(20_000, n2, n3);
+  assert.ok(!bench.kinds().includes("member.not_back"));
+});
+
+Deno.test("a node that is missed without having asked for a hold, or after it took that back, has none", () => {
+  assert.equal(missed(0).bench.node.retainedByOthers(1), undefined);
+  const bench = new Bench(), n2 = new Peer("n2"), n3 = new Peer("n3");
+  bench.pass(2000, n2, n3);
+  bench.hear(n2, { holdMs: 20_000 });
+  bench.hear(n2, { holdMs: 0 });
+  bench.pass(600, n3);
+  assert.equal(bench.node.retainedByOthers(1), undefined);
+});
+
+Deno.test("a request for a hold goes out with each heartbeat until it is taken back, and not to the next process", () => {
+  const bench = new Bench(), n2 = new Peer("n2");
+  bench.pass(2000, n2);
+  bench.node.askForHold(20_000);
+  bench.pass(200, n2);
+  assert.equal(bench.last.holdMs, 20_000);
+  const next = new Bench();
+  next.nowMs = bench.nowMs;
+  next.node.restore(bench.node.save());
+  next.pass(200, n2);
+  assert.equal(next.last.holdMs, 0);
+  bench.node.askForHold(0);
+  bench.pass(200, n2);
+  assert.equal(bench.last.holdMs, 0);
+});
