@@ -1,10 +1,7 @@
 /** Orders that this node gave, until the farm has answered them. */
 import { type OrderResult, type OrderVerb } from "../admin/source.ts";
 import { type FromMembership } from "../thread_messages.ts";
-import { type Order } from "../wire/heartbeat.ts";
-
-/** Orders that may wait at once: heartbeats carry four at a time, and a person gives them one by one. */
-const PENDING_MAX = 16;
+import { type Order, ORDERS_MAX } from "../wire/heartbeat.ts";
 
 type Result = Extract<FromMembership, { kind: "orderResult" }>;
 
@@ -15,11 +12,11 @@ export class Orders {
   constructor(readonly node: string, readonly issue: (order: Order) => void) {}
 
   give(target: string, verb: OrderVerb, value = 0): Promise<OrderResult> {
-    if (this.#pending.size >= PENDING_MAX) {
+    if (this.#pending.size >= ORDERS_MAX) {
       return Promise.resolve({
         outcome: "refused",
         code: "too_many_orders",
-        message: `${PENDING_MAX} orders wait for an answer already`,
+        message: `${ORDERS_MAX} orders wait for an answer already`,
         remedy: "Try again in a few seconds.",
       });
     }

@@ -3,7 +3,6 @@
  * answer travels in the target's heartbeats for a while. Both may be heard many times and count once.
  */
 
-import { VipfarmError } from "../core/errors.ts";
 import { type Answer, type AnswerCode, ANSWERS_MAX, type Order, ORDERS_MAX } from "../wire/heartbeat.ts";
 import { ORDER_MS, ORDERS_REMEMBERED_MAX } from "./timing.ts";
 import type { Effect } from "./types.ts";
@@ -24,20 +23,15 @@ export class OrderDesk {
 
   constructor(readonly ownName: string, readonly push: (effect: Effect) => void) {}
 
-  /**
-   * Gives out an order. One for this node itself comes straight back.
-   * @throws VipfarmError if ORDERS_MAX orders are waiting for answers
-   */
+  /** Gives out an order. One for this node itself comes straight back; one more than a heartbeat carries is refused. */
   issue(order: Order, nowMs: number): void {
+    const { id, target } = order;
     if (this.#issued.size >= ORDERS_MAX) {
-      throw new VipfarmError({
-        operation: `order ${order.verb} for node ${order.target}`,
-        problem: `${ORDERS_MAX} orders are still waiting for an answer`,
-        remedy: `Try again in ${ORDER_MS / 1000} seconds.`,
-      });
+      const text = `${ORDERS_MAX} orders are still waiting for an answer`;
+      return this.push({ kind: "orderResult", id, target, code: "refused", text });
     }
-    this.#issued.set(order.id, { order, deadlineMs: nowMs + ORDER_MS });
-    if (order.target === this.ownName) this.#take(order, nowMs);
+    this.#issued.set(id, { order, deadlineMs: nowMs + ORDER_MS });
+    if (target === this.ownName) this.#take(order, nowMs);
   }
 
   /** Orders of another member: those for this node are taken, each once. True: an answer must be sent. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { MEMBERS_MAX } from "../../../src/core/limits.ts";
 import { claimsBucket } from "../../../src/membership/claims.ts";
+import { ORDERS_MAX } from "../../../src/wire/heartbeat.ts";
 import { Bench, Peer, WALL_MS } from "./bench.ts";
 
 Deno.test("alone, a node listens, announces itself, and is up after five intervals", () => {
@@ -309,6 +310,26 @@ Deno.test("an issued order is repeated until it is answered, or until it is give
   bench.act(() => bench.node.issueOrder({ ...order, id: "00000000000000cc" }, bench.nowMs));
   bench.pass(5001, n2);
   assert.ok(bench.log.some((effect) => effect.kind === "orderResult" && effect.code === "unanswered"));
+});
+
+Deno.test("an order more than a heartbeat carries is refused, and room comes back with the answers", () => {
+  const { bench, n2 } = pair();
+  const order = (n: number) => (
+    { id: `00000000000000${n}0`, target: "n2", verb: "drain" as const, value: 0, issuedBy: "n1" }
+  );
+  const refused = () =>
+    bench.log.filter((effect) => effect.kind === "orderResult" && effect.code === "refused");
+  for (let n = 1; n <= ORDERS_MAX; n++) bench.act(() => bench.node.issueOrder(order(n), bench.nowMs));
+  assert.deepEqual(refused(), []);
+  bench.act(() => bench.node.issueOrder(order(ORDERS_MAX + 1), bench.nowMs));
+  assert.deepEqual(refused().map((effect) => effect.kind === "orderResult" && effect.id), [
+    order(ORDERS_MAX + 1).id,
+  ]);
+  bench.pass(100, n2);
+  assert.equal(bench.last.orders.length, ORDERS_MAX);
+  bench.hear(n2, { answers: [{ id: order(1).id, code: "done", text: "" }] });
+  bench.act(() => bench.node.issueOrder(order(6), bench.nowMs));
+  assert.equal(refused().length, 1);
 });
 
 Deno.test("an order for this node itself comes straight back", () => {
