@@ -16,9 +16,9 @@ export interface ListenerLimits {
   readonly connectionsMax: number;
   /** Of those, from one address: a single client cannot keep all others out. */
   readonly connectionsOfAddressMax: number;
-  /** Time for the headers of a request to arrive. */
+  /** Time for the headers of a request to arrive, and for a TLS handshake. */
   readonly headersWaitMs: number;
-  /** Time for the whole request to arrive, and for a TLS handshake. */
+  /** Time for the whole request to arrive. */
   readonly requestWaitMs: number;
   /** A connection on which nothing moves for so long, in neither direction, is closed: a stream speaks every 15 s. */
   readonly idleMs: number;

@@ -1,6 +1,6 @@
 /** What the live verbs print: the farm as a table that is read at a glance, events and explanations as lines. */
 
-import type { ExplanationAnswer, FarmStatus, MemberStatus, ServiceStatus } from "../admin/schemas.ts";
+import type { FarmStatus, MemberStatus, ServiceStatus } from "../admin/schemas.ts";
 import type { FarmEvent } from "../core/events.ts";
 
 /** More services than this do not fit beside each other: their shares are in `--json` only. */
@@ -167,17 +167,4 @@ function localTime(date: Date): string {
   const two = (value: number) => String(value).padStart(2, "0");
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ` +
     `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-}
-
-/** Who serves the client, in three lines. */
-export function renderExplanation(answer: ExplanationAnswer, paint: Paint = painter(false)): string {
-  const flow = answer.port === undefined ? answer.client : `${answer.client} port ${answer.port}`;
-  const service = answer.service === null ? "no service" : `service ${plain(answer.service)}`;
-  return [
-    `${flow}, ${service}: ${paint("bold", plain(answer.owner ?? "nobody"))}`,
-    `bucket ${answer.bucket}, affinity ${answer.affinity}, next in line ${
-      plain(answer.runner_up ?? "nobody")
-    }`,
-    plain(answer.why),
-  ].join("\n");
 }

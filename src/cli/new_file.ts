@@ -20,9 +20,11 @@ export async function writeNewFile(path: string, text: string, options: NewFileO
     new VipfarmError({ operation: "write file", problem, value: path, remedy, exitCode, cause });
   const { mode, replace, owner } = options;
   const target = replace ? `${path}.${crypto.randomUUID()}` : path;
+  let isOurs = false;
   try {
     // `createNew` is O_EXCL: no race with another writer, and no symbolic link is followed.
     using file = await Deno.open(target, { write: true, createNew: true, mode });
+    isOurs = true;
     await Deno.chmod(target, mode);
     if (owner !== undefined) await Deno.chown(target, owner.uid, owner.gid);
     const bytes = new TextEncoder().encode(text);
@@ -30,6 +32,7 @@ export async function writeNewFile(path: string, text: string, options: NewFileO
     await file.sync();
     if (target !== path) await Deno.rename(target, path);
   } catch (cause) {
+    if (isOurs) await Deno.remove(target).catch(() => {}); // half a file is none
     if (cause instanceof Deno.errors.AlreadyExists) {
       throw refused(
         "there is such a file already",

@@ -8,8 +8,6 @@ import { integerBetween } from "./arguments.ts";
 import { AdminClient, type ConnectionOptions, RUNTIME_DIR_DEFAULT } from "./client.ts";
 import { type Paint, painter, renderEvent, renderStatus } from "./live_output.ts";
 
-export { renderExplanation } from "./live_output.ts";
-
 /** How often `status --watch` asks. */
 const WATCH_INTERVAL_MS = 1_000;
 /** How long `events --follow` waits before it looks for a lost daemon again. */
@@ -328,7 +326,7 @@ export interface LiveQuestion {
 
 /**
  * Who serves this client now, as the running daemon sees it; undefined if no daemon can be reached, so that the
- * caller can answer from the file. Show it with {@link renderExplanation}.
+ * caller can answer from the file.
  * @throws VipfarmError if the daemon refuses the question.
  */
 export async function explainLive(

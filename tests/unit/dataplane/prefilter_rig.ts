@@ -171,7 +171,7 @@ export const contentOf: fc.Arbitrary<FrameContent> = fc.boolean().chain((isV4) =
   }))
 );
 
-/** Table and bucket of a plain packet for a virtual IP, as DESIGN has it; undefined where the program must not judge. */
+/** Table and bucket of a plain packet for a virtual IP, as the pipeline decides; undefined where the program must not judge. */
 export function bucketOf(
   plan: PrefilterPlan,
   content: FrameContent,

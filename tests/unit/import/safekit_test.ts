@@ -35,8 +35,7 @@ for (const name of names) {
     assert.equal(yaml, vector(`${name}.yaml`));
     assert.equal(told, vector(`${name}.txt`));
     // Whoever reads only the new file misses nothing.
-    const comments = yaml.replaceAll(/\n#/g, "\n#");
-    for (const { text } of notes) assert.ok(comments.includes(text), text);
+    for (const { text } of notes) assert.ok(yaml.includes(text), text);
   });
 }
 
