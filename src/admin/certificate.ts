@@ -1,9 +1,9 @@
 /** The certificate of the admin endpoint: read, and checked before it is used. */
 
 import { createPrivateKey, X509Certificate } from "node:crypto";
+import { readSecretFile } from "../config/secret_file.ts";
 import { EXIT, VipfarmError } from "../core/errors.ts";
 import type { Certificate } from "./listener.ts";
-import { readSecretFile } from "./secret_file.ts";
 
 /** Where they are, in PEM. */
 export interface CertificateFiles {

@@ -6,6 +6,7 @@
 import { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { MiddlewareHandler } from "hono";
+import { readSecretFile } from "../config/secret_file.ts";
 import { parseAddress } from "../core/address.ts";
 import { EXIT, VipfarmError } from "../core/errors.ts";
 import { NAME_LENGTH_MAX } from "../core/limits.ts";
@@ -13,7 +14,6 @@ import type { EventLog } from "./event_log.ts";
 import { ApiFailure } from "./failure.ts";
 import { type AdminEnv, overUnixSocket, peerText } from "./guard.ts";
 import { type Role, ROLES } from "./roles.ts";
-import { readSecretFile } from "./secret_file.ts";
 
 /** Who asks. */
 export interface Principal {

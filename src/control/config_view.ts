@@ -5,11 +5,14 @@ import { type FarmConfig } from "../config/load.ts";
 export const HIDDEN = "(hidden)";
 
 /** Keys whose values may be secret; those that end in `_file` name a place, and are shown. */
-const SECRET_KEY = /secret|token|password|passphrase|authorization|cookie|credential|private|api_?key/i;
+const SECRET_KEY = /secret|token|password|passphrase|authorization|cookie|credential|private|api[_-]?key/i;
 /** Mappings whose values are for somebody else: what is secret in them cannot be told from their keys. */
 const SECRET_VALUES = /^(headers|env|environment)$/;
-const USER_INFO = /\b([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi;
-const SECRET_ARGUMENT = /((?:secret|token|password|passphrase|api_?key)[=:])\S+/gi;
+const USER_INFO = /\b([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+(?=@)/gi;
+const SECRET_ARGUMENT = /((?:secret|token|password|passphrase|api[_-]?key)[=:])\S+/gi;
+const SECRET_HEADER = /\b((?:authorization|cookie|x-[a-z-]*key)\s*:\s*).+/gi;
+/** `--password`, `token`: the argument after it is the secret; `--password=…` and paths have it in themselves, or not at all. */
+const ARGUMENT_NAME = /^[\w-]+$/;
 
 /** The configuration with the file's own kind of names, addresses and durations as text. */
 export function configView(config: FarmConfig): Record<string, unknown> {
@@ -19,9 +22,14 @@ export function configView(config: FarmConfig): Record<string, unknown> {
 
 function view(value: unknown): unknown {
   if (typeof value === "string") {
-    return value.replace(USER_INFO, `$1${HIDDEN}@`).replace(SECRET_ARGUMENT, `$1${HIDDEN}`);
+    return [USER_INFO, SECRET_ARGUMENT, SECRET_HEADER].reduce(
+      (text, secret) => text.replace(secret, `$1${HIDDEN}`),
+      value,
+    );
   }
-  if (Array.isArray(value)) return value.map(view);
+  if (Array.isArray(value)) {
+    return value.map((each, index) => announcesSecret(value[index - 1]) ? HIDDEN : view(each));
+  }
   if (value instanceof RegExp) return value.source;
   if (value instanceof Uint8Array) return HIDDEN;
   if (typeof value !== "object" || value === null) return value;
@@ -31,9 +39,28 @@ function view(value: unknown): unknown {
     const name = snakeCase(String(key));
     return [
       name,
-      isSecret(name, inner) ? HIDDEN : SECRET_VALUES.test(name) ? hideValues(inner) : view(inner),
+      isSecret(name, inner)
+        ? HIDDEN
+        : SECRET_VALUES.test(name)
+        ? hideValues(inner)
+        : name === "webhook"
+        ? webhookView(inner)
+        : view(inner),
     ];
   }));
+}
+
+/** Whoever knows the path of a chat's webhook may write there. */
+function webhookView(webhook: unknown): unknown {
+  const shown = view(webhook);
+  if (typeof shown !== "object" || shown === null || !("url" in shown)) return shown;
+  const origin = URL.canParse(String(shown.url)) ? `${new URL(String(shown.url)).origin}/` : "";
+  return { ...shown, url: `${origin}${HIDDEN}` };
+}
+
+function announcesSecret(argument: unknown): boolean {
+  return typeof argument === "string" && ARGUMENT_NAME.test(argument) && SECRET_KEY.test(argument) &&
+    !argument.endsWith("file");
 }
 
 function isSecret(name: string, value: unknown): boolean {

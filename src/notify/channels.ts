@@ -1,5 +1,6 @@
 /** The ways to tell somebody: a script, a webhook, the host's sendmail. Each tries once, and says how it went. */
 import { type NotifyConfig } from "../config/application_config.ts";
+import { readSecretFile } from "../config/secret_file.ts";
 import { type FarmEvent } from "../core/events.ts";
 import { runProgram } from "../host/run_program.ts";
 
@@ -100,7 +101,7 @@ async function byProgram(
 function sendByWebhook({ url, tokenFile, timeoutMs }: NonNullable<NotifyConfig["webhook"]>): Channel["send"] {
   return async ([notice], calledOff) => {
     try {
-      const token = tokenFile === undefined ? undefined : (await Deno.readTextFile(tokenFile)).trim();
+      const token = tokenFile === undefined ? undefined : (await readToken(tokenFile)).trim();
       const response = await fetch(url, {
         method: "POST",
         headers: {
@@ -118,11 +119,19 @@ function sendByWebhook({ url, tokenFile, timeoutMs }: NonNullable<NotifyConfig["
     } catch (error) {
       return {
         arrived: false,
-        problem: error instanceof Error ? error.message : String(error),
+        // Whoever knows the address may write there, and events are read by many.
+        problem: (error instanceof Error ? error.message : String(error)).replaceAll(
+          new URL(url).href,
+          "webhook",
+        ),
         hopeless: false,
       };
     }
   };
+}
+
+async function readToken(file: string): Promise<string> {
+  return await readSecretFile("read the webhook's token", file, "notify.webhook.token_file");
 }
 
 function line(text: string): string {

@@ -96,6 +96,19 @@ Deno.test("the configuration is shown without secrets", () => {
       password: "hunter2",
       tokensFile: undefined,
     },
+    notify: {
+      script: [
+        "/opt/password.sh",
+        "--verbose",
+        "--api-key",
+        "hunter2",
+        "--token-file",
+        "/f",
+        "-H",
+        "Cookie: a b",
+      ],
+      webhook: { url: "https://hooks.example:8443/services/T0/B0/hunter2?key=hunter2", timeoutMs: 5000 },
+    },
   } as unknown as FarmConfig);
   assert.deepEqual(view, {
     farm: "web",
@@ -109,6 +122,21 @@ Deno.test("the configuration is shown without secrets", () => {
       argv: ["check", `--password=${HIDDEN}`],
       password: HIDDEN,
       tokens_file: undefined,
+    },
+    notify: {
+      script: [
+        ...[
+          "/opt/password.sh",
+          "--verbose",
+          "--api-key",
+          HIDDEN,
+          "--token-file",
+          "/f",
+          "-H",
+          `Cookie: ${HIDDEN}`,
+        ],
+      ],
+      webhook: { url: `https://hooks.example:8443/${HIDDEN}`, timeout_ms: 5000 },
     },
   });
 });

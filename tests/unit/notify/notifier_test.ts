@@ -104,7 +104,19 @@ Deno.test("a webhook gets JSON, is tried again when it fails, and not when it re
     ["notify.failed", "Notification by webhook: the webhook answered 503. It is tried again."],
     ["notify.given_up", "Notification by webhook: the webhook answered 400. It is left out."],
   ]);
+
+  await Deno.chmod(tokenFile, 0o644);
+  running.notifier.take(event(4));
+  await until(() => running.told.length === 3);
+  assert.match(running.told[2].message, /read the webhook's token: others may read it/);
+  assert.equal(got.length, 4, "a token that others may read is not sent");
   await Deno.remove(tokenFile);
+
+  using unheard = start(config({ webhook: { url: "http://127.0.0.1:1/hunter2", timeoutMs: 5_000 } }));
+  unheard.notifier.take(event(5));
+  await until(() => unheard.told.length === 1);
+  assert.match(unheard.told[0].message, /error sending request/);
+  assert.doesNotMatch(unheard.told[0].message, /hunter2/);
 });
 
 Deno.test("mail: what comes together goes in one, with a header that every mailer can read", async () => {
