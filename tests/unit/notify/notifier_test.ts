@@ -112,7 +112,10 @@ Deno.test("a webhook gets JSON, is tried again when it fails, and not when it re
   assert.equal(got.length, 4, "a token that others may read is not sent");
   await Deno.remove(tokenFile);
 
-  using unheard = start(config({ webhook: { url: "http://127.0.0.1:1/hunter2", timeoutMs: 5_000 } }));
+  const nobody = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  nobody.close();
+  const secretUrl = `http://127.0.0.1:${nobody.addr.port}/hunter2`;
+  using unheard = start(config({ webhook: { url: secretUrl, timeoutMs: 5_000 } }));
   unheard.notifier.take(event(5));
   await until(() => unheard.told.length === 1);
   assert.match(unheard.told[0].message, /error sending request/);
