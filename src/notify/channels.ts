@@ -117,15 +117,12 @@ function sendByWebhook({ url, tokenFile, timeoutMs }: NonNullable<NotifyConfig["
       const hopeless = response.status >= 400 && response.status < 500 && !NOT_NOW.includes(response.status);
       return { arrived: false, problem: `the webhook answered ${response.status}`, hopeless };
     } catch (error) {
-      return {
-        arrived: false,
-        // Whoever knows the address may write there, and events are read by many.
-        problem: (error instanceof Error ? error.message : String(error)).replaceAll(
-          new URL(url).href,
-          "webhook",
-        ),
-        hopeless: false,
-      };
+      const { message } = error instanceof Error && error.cause instanceof Error
+        ? error.cause
+        : error as Error;
+      // Whoever knows the address may write there, and events are read by many.
+      const problem = message.replaceAll(new URL(url).href, new URL(url).origin);
+      return { arrived: false, problem, hopeless: false };
     }
   };
 }
