@@ -5,9 +5,11 @@
  *   started -> ended by itself
  *           -> out of time, or called off -> SIGTERM to the group -> after a moment SIGKILL to the group
  *
- * A daemon that a script leaves running outlives it: only a program that does not end in time takes its group along.
+ * A daemon that a script leaves running outlives it, and this process: only a program that does not end in time takes
+ * its group along.
  */
-import { closeOnExec } from "../../ffi/close_on_exec.ts";
+import { type Readable } from "node:stream";
+import { type Child, startChild } from "./child.ts";
 import { LINES_KEPT_MAX, OutputTail } from "./output_tail.ts";
 import { type User } from "./user.ts";
 
@@ -15,7 +17,7 @@ import { type User } from "./user.ts";
 export interface Program {
   /** Program and arguments; no shell is between. */
   readonly argv: readonly [string, ...string[]];
-  /** Beside the daemon's own environment. */
+  /** Beside the daemon's own environment (see `child.ts`). */
   readonly env?: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   /** Between SIGTERM and SIGKILL. */
@@ -45,6 +47,8 @@ const KILL_AFTER_MS_DEFAULT = 2_000;
 const GROUP_LOOK_MS = 20;
 /** After the end: what the program wrote last is in the pipe already, and comes at once. */
 const LAST_WORDS_MS_MAX = 100;
+/** After a failure, which they tell the cause of; on a busy machine too. */
+const LAST_WORDS_OF_FAILURE_MS_MAX = 500;
 
 /** Runs the program to its end. Never throws: what cannot be started is a result too. */
 export async function runProgram(program: Program, calledOff?: AbortSignal): Promise<ProgramResult> {
@@ -58,50 +62,41 @@ export async function runProgram(program: Program, calledOff?: AbortSignal): Pro
     durationMs: performance.now() - startedMs,
   });
   if (calledOff?.aborted) return result("called_off", "was called off");
-  let child: Deno.ChildProcess;
+  let child: Child;
   try {
-    child = spawn(program);
+    child = await startChild({
+      ...program,
+      hasInput: program.input !== undefined,
+      outlivesUs: program.leftBehind === "leave",
+    });
   } catch (error) {
     return result("not_started", `could not be started: ${reasonOf(error)}`);
   }
-  const reading = Promise.all([child.stdout, child.stderr].map((stream) => read(stream, output)));
+  const reading = Promise.all(child.outputs.map((stream) => read(stream, output)));
   const writing = write(child, program.input);
   const ending = Promise.withResolvers<"timed_out" | "called_off">();
   const timer = setTimeout(() => ending.resolve("timed_out"), program.timeoutMs);
   const callOff = () => ending.resolve("called_off");
   calledOff?.addEventListener("abort", callOff);
-  const early = await Promise.race([ending.promise, child.status.then(() => undefined)]);
+  if (calledOff?.aborted) callOff(); // while it was started
+  const early = await Promise.race([ending.promise, child.ended.then(() => undefined)]);
   clearTimeout(timer);
   calledOff?.removeEventListener("abort", callOff);
   if (early !== undefined) await endGroup(child, program.killAfterMs ?? KILL_AFTER_MS_DEFAULT);
   else if (program.leftBehind === "kill") signalGroup(child.pid, "SIGKILL");
-  const { code, signal } = await child.status;
+  const { code, signal } = await child.ended;
+  const patienceMs = code === 0 ? LAST_WORDS_MS_MAX : LAST_WORDS_OF_FAILURE_MS_MAX;
   // A process that was left behind may hold the pipes open for ever: they are read on, and kept from nothing.
-  await Promise.race([Promise.all([reading, writing]), elapsed(LAST_WORDS_MS_MAX)]);
+  await Promise.race([Promise.all([reading, writing]), elapsed(patienceMs)]);
   if (early === "timed_out") {
     return result(early, `did not end within ${seconds(program.timeoutMs)} and was killed`);
   }
   if (early === "called_off") return result(early, "was called off");
   if (signal !== null) return result("killed", `was killed by ${signal}`);
-  return result("exited", code === 0 ? "succeeded" : `exited with status ${code}`, code);
+  return result("exited", code === 0 ? "succeeded" : `exited with status ${code}`, code ?? undefined);
 }
 
-function spawn({ argv: [file, ...args], env, user, input }: Program): Deno.ChildProcess {
-  closeOnExec();
-  return new Deno.Command(file, {
-    args,
-    env: { ...(user && { HOME: user.home, USER: user.name, LOGNAME: user.name }), ...env },
-    ...(user && { uid: user.uid, gid: user.gid }),
-    cwd: "/",
-    // A session, and so a process group, of its own: its number is the child's.
-    detached: true,
-    stdin: input === undefined ? "null" : "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-}
-
-async function read(stream: ReadableStream<Uint8Array>, lines: string[]): Promise<void> {
+async function read(stream: Readable, lines: string[]): Promise<void> {
   const tail = new OutputTail(lines);
   try {
     for await (const bytes of stream) tail.push(bytes);
@@ -111,18 +106,16 @@ async function read(stream: ReadableStream<Uint8Array>, lines: string[]): Promis
   tail.end();
 }
 
-async function write(child: Deno.ChildProcess, input: string | undefined): Promise<void> {
-  if (input === undefined) return;
-  const writer = child.stdin.getWriter();
-  try {
-    await writer.write(new TextEncoder().encode(input));
-    await writer.close();
-  } catch {
-    // It ended without reading everything, as it may.
-  }
+function write({ input: stdin }: Child, text: string | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    if (stdin === null || text === undefined) return resolve();
+    // It may end without reading everything.
+    stdin.once("error", () => resolve());
+    stdin.end(text, resolve);
+  });
 }
 
-async function endGroup(child: Deno.ChildProcess, killAfterMs: number): Promise<void> {
+async function endGroup(child: Child, killAfterMs: number): Promise<void> {
   const killMs = performance.now() + killAfterMs;
   signalGroup(child.pid, "SIGTERM");
   while (performance.now() < killMs && signalGroup(child.pid, "SIGCONT")) await elapsed(GROUP_LOOK_MS);
@@ -148,9 +141,8 @@ function seconds(ms: number): string {
 }
 
 function reasonOf(error: unknown): string {
-  if (error instanceof Deno.errors.NotFound) {
-    return "there is no such file, or not the interpreter of its first line";
-  }
-  if (error instanceof Deno.errors.PermissionDenied) return "permission denied; is it executable (chmod +x)?";
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code === "ENOENT") return "there is no such file, or not the interpreter of its first line";
+  if (code === "EACCES") return "permission denied; is it executable (chmod +x)?";
   return error instanceof Error ? error.message : String(error);
 }

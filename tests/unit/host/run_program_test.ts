@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { environmentFor } from "../../../src/host/child.ts";
 import { type Program, runProgram } from "../../../src/host/run_program.ts";
 import { userByName } from "../../../src/host/user.ts";
 
@@ -14,6 +15,11 @@ function alive(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** Field 5 of proc_pid_stat(5). */
+function processGroup(pid: number): number {
+  return Number(Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1].split(" ")[2]);
 }
 
 /** Waits until it has gone; processes end a moment after they were told to. */
@@ -62,6 +68,59 @@ Deno.test("a daemon that a script leaves running outlives it, and does not hold 
   const pid = Number(output[0]);
   assert.ok(alive(pid));
   Deno.kill(pid, "SIGKILL");
+});
+
+Deno.test("what a script leaves running may print for ever, also when this process is gone", async () => {
+  const directory = await Deno.makeTempDir();
+  const beats = `${directory}/beats`;
+  const script = `sh -c 'while sleep 0.02; do echo x; echo >>${beats}; done' & echo $!`;
+  const module = new URL("../../../src/host/run_program.ts", import.meta.url);
+  const runner = new Deno.Command(Deno.execPath(), {
+    args: [
+      "eval",
+      `import { runProgram } from ${JSON.stringify(module)};
+      const { output } = await runProgram({
+        argv: ["/bin/sh", "-c", ${JSON.stringify(script)}], timeoutMs: 20_000, leftBehind: "leave",
+      });
+      console.log(output[0]);
+      setInterval(() => {}, 1_000);`,
+    ],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const reader = runner.stdout.getReader();
+  const { value } = await reader.read();
+  const pid = Number(new TextDecoder().decode(value));
+  await reader.cancel();
+  runner.kill("SIGKILL");
+  await runner.status;
+  const size = () => Deno.statSync(beats).size;
+  const before = size();
+  for (let looks = 0; size() < before + 5; looks++) {
+    assert.ok(looks < 1_000 && alive(pid), "it goes on");
+    await new Promise((next) => setTimeout(next, 10));
+  }
+  Deno.kill(-processGroup(pid), "SIGKILL");
+  await gone(pid);
+  await Deno.remove(directory, { recursive: true });
+});
+
+Deno.test("what is for vipfarm alone is not for its programs", async () => {
+  const own = { NOTIFY_SOCKET: "/x", WATCHDOG_USEC: "1", VIPFARM_UNIT: "v", DENO_DIR: "/none", LANG: "C" };
+  assert.deepEqual(environmentFor(own, undefined, { VIPFARM_NODE: "n1" }), {
+    LANG: "C",
+    VIPFARM_NODE: "n1",
+  });
+  Deno.env.set("VIPFARM_EXECUTABLE", "/usr/bin/vipfarm");
+  try {
+    for (const leftBehind of ["leave", "kill"] as const) {
+      const { output } = await sh('echo "$VIPFARM_EXECUTABLE,$PATH"', { leftBehind });
+      assert.deepEqual(output, [`,${Deno.env.get("PATH")}`]);
+    }
+  } finally {
+    Deno.env.delete("VIPFARM_EXECUTABLE");
+  }
 });
 
 Deno.test("a check leaves nothing behind", async () => {
