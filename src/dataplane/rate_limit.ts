@@ -7,10 +7,13 @@ export class RateLimit {
     this.#reserve = burst;
   }
 
-  /** Takes one, if one is left. `now32` is a clock in milliseconds that wraps as an Int32. */
+  /**
+   * Takes one, if one is left. `now32` is a clock in milliseconds that never goes back and wraps as an Int32: any
+   * difference is time that has passed, however long nothing was taken.
+   */
   take(now32: number): boolean {
-    const passedMs = this.#countedAt32 === undefined ? 0 : Math.max(0, (now32 - this.#countedAt32) | 0);
-    if (passedMs > 0 || this.#countedAt32 === undefined) this.#countedAt32 = now32;
+    const passedMs = (now32 - (this.#countedAt32 ?? now32)) >>> 0;
+    this.#countedAt32 = now32;
     this.#reserve = Math.min(this.burst, this.#reserve + passedMs * this.perSecond / 1000);
     if (this.#reserve < 1) return false;
     this.#reserve--;
