@@ -116,6 +116,7 @@ class Daemon {
       prefilter: this.#prefilter,
       services: options.config.services.length,
       tell: (lossCount, held) => this.#membership.send({ kind: "connections", lossCount, held }),
+      onFailure: (error) => this.#fail(error),
     });
     const announce = (announcement: Announcement) =>
       this.#membership.send({ kind: "settings", ...announcement });
@@ -205,7 +206,7 @@ class Daemon {
       this.#membership.send({ kind: "thaw" });
       this.#state.thaw();
     });
-    supervisor.on("finish", () => void this.#finish());
+    supervisor.on("finish", () => this.#finish().catch((error) => this.#fail(error)));
     const everySecond = setInterval(() => {
       this.#membership.send({ kind: "vipFrames", count: this.#farm.vipFramesSeen() });
       this.#membership.send({ kind: "report", text: this.#farm.everySecond(Date.now()) });
@@ -265,7 +266,8 @@ class Daemon {
     if (rehearsal.identity !== identityOf(config, node)) {
       throw new VipfarmError({
         operation: "take over from the running program",
-        problem: "the configuration differs from the running one in more than weights",
+        problem:
+          "its configuration differs from the running one in more than weights, or it speaks another protocol",
         remedy: "Restart vipfarm to use it.",
       });
     }
@@ -420,10 +422,9 @@ class Daemon {
       case "orderResult":
         return this.#orders.settle(message);
       case "lost":
-        return void this.#drain.look(message.lossCount);
+        return this.#drain.look(message.lossCount);
       case "retained":
-        this.#drain.retainedGroups = message.groups;
-        return;
+        return this.#drain.retained(message.groups);
       case "counters":
         return this.#farm.updateTotals(message.counters);
       case "networks":
@@ -436,9 +437,14 @@ class Daemon {
   }
 
   async #obey(order: Order): Promise<void> {
-    const obeyed = order.verb === "reload" ? this.#reloader.reload() : this.#state.obey(order);
-    const { code, text } = await obeyed;
-    this.#membership.send({ kind: "answer", id: order.id, code, text });
+    const { id, verb } = order;
+    try {
+      const { code, text } = verb === "reload" ? await this.#reloader.reload() : this.#state.obey(order);
+      this.#membership.send({ kind: "answer", id, code, text });
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      this.#membership.send({ kind: "answer", id, code: "failed", text });
+    }
   }
 
   #tellSnapshot({ ask, membership, senders, isFrozen }: Extract<FromMembership, { kind: "saved" }>): void {

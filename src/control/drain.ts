@@ -15,20 +15,28 @@ const RETAINED_LOOK_MS = 200;
 export interface DrainParts {
   readonly claims: SharedClaims;
   readonly dataplanes: readonly PacketThread[];
-  connections(): Connections;
-  readonly prefilter: OptionalPrefilter;
+  connections(): Pick<Connections, "look" | "count">;
+  readonly prefilter: Pick<OptionalPrefilter, "settled">;
   /** Services of the farm: tables 1 and up. */
   readonly services: number;
   /** Tells the membership thread which buckets the kernel has connections in. */
   tell(lossCount: number, held: HeldBuckets[]): void;
+  /** The kernel cannot be asked. */
+  onFailure(error: Error): void;
 }
 
 export class Drain {
-  /** Groups of buckets that are still retained, as the membership thread told. */
-  retainedGroups = 0;
+  #retainedGroups = 0;
+  /** Of the last loss of buckets that was told. */
+  #lossCount = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(readonly parts: DrainParts) {}
+
+  /** Groups of buckets that are still retained, as the membership thread told. */
+  get retainedGroups(): number {
+    return this.#retainedGroups;
+  }
 
   /** Until no new flow comes here and no connection is left, or until the deadline. */
   async drained(deadlineMs: number): Promise<void> {
@@ -60,17 +68,28 @@ export class Drain {
     }
   }
 
-  /** Buckets were lost: looks which of them the kernel has connections in; again until there are none. */
-  async look(lossCount: number): Promise<void> {
+  /** Buckets were lost: looks which of them the kernel has connections in. */
+  look(lossCount: number): void {
+    this.#look(lossCount).catch(this.parts.onFailure);
+  }
+
+  async #look(lossCount: number): Promise<void> {
     const { claims, connections, prefilter, tell } = this.parts;
+    this.#lossCount = lossCount;
     clearTimeout(this.#timer);
     await Promise.all([this.packetsDecided(), prefilter.settled()]);
     if (claims.stopRequested) return;
-    clearTimeout(this.#timer);
     tell(lossCount, connections().look());
-    this.#timer = setTimeout(() => {
-      if (this.retainedGroups > 0) void this.look(lossCount);
-    }, RETAINED_LOOK_MS);
+  }
+
+  /**
+   * The answer to a look, however late it comes: so many groups of buckets are still retained. Looks again until there
+   * are none. A look that a further loss has overtaken gets no answer, but the loss asked for another.
+   */
+  retained(groups: number): void {
+    this.#retainedGroups = groups;
+    clearTimeout(this.#timer);
+    if (groups > 0) this.#timer = setTimeout(() => this.look(this.#lossCount), RETAINED_LOOK_MS);
   }
 
   close(): void {

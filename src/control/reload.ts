@@ -79,7 +79,7 @@ export interface Reloaded {
 export interface ReloaderParts {
   /** Reads and checks the file again, and tells its problems; undefined if there is an error. */
   reread(): Promise<FarmConfig | undefined>;
-  /** In order; each takes up what is its own, or throws and has changed nothing. */
+  /** In order; each takes up what is its own. One that throws is given the former configuration again. */
   readonly takers: ReadonlyArray<(config: FarmConfig) => void>;
   record(event: FarmEventInit): void;
 }
@@ -100,7 +100,7 @@ export class Reloader {
 
   /** One after the other: each answer is about the file as it was when it was read. */
   reload(): Promise<Reloaded> {
-    const next = this.#last.then(() => this.#reload());
+    const next = this.#last.then(() => this.#reload()).catch((error) => this.#refuse(textOf(error)));
     this.#last = next;
     return next;
   }
@@ -123,14 +123,21 @@ export class Reloader {
     return { code: "done", text };
   }
 
-  /** Gives the new configuration to everybody; if one cannot take it, the former one again. */
+  /** Gives the new configuration to everybody; if one cannot take it, the former one again, to that one too. */
   #take(next: FarmConfig): string | undefined {
     for (const [index, take] of this.parts.takers.entries()) {
       try {
         take(next);
       } catch (error) {
-        for (const again of this.parts.takers.slice(0, index)) again(this.#config);
-        return error instanceof Error ? error.message : String(error);
+        const problems = [textOf(error)];
+        for (const again of this.parts.takers.slice(0, index + 1)) {
+          try {
+            again(this.#config);
+          } catch (worse) {
+            problems.push(`the former configuration was not taken up again: ${textOf(worse)}`);
+          }
+        }
+        return problems.join("; ");
       }
     }
     this.#config = next;
@@ -145,4 +152,8 @@ export class Reloader {
     });
     return { code: "refused", text };
   }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parseConfig } from "../../../src/config/load.ts";
-import { needsRestart } from "../../../src/control/reload.ts";
+import { needsRestart, Reloader } from "../../../src/control/reload.ts";
 
 const FILE = `
 farm: web
@@ -43,4 +43,41 @@ Deno.test("everything else needs a restart, and is named as in the file", () => 
   for (const [key, from, to] of changes) {
     assert.deepEqual(needsRestart(config(), config((text) => text.replace(from, to))), [key]);
   }
+});
+
+Deno.test("a file that cannot be read again is a refusal, and the next reload runs", async () => {
+  const told: string[] = [];
+  const next = config((text) => text.replace("n1: { weight: 100 }", "n1: { weight: 7 }"));
+  let isReadable = false;
+  const reloader = new Reloader(config(), {
+    reread: () => isReadable ? Promise.resolve(next) : Promise.reject(new Error("too many open files")),
+    takers: [],
+    record: ({ kind, message }) => told.push(`${kind}: ${message}`),
+  });
+  assert.deepEqual(await reloader.reload(), { code: "refused", text: "too many open files" });
+  assert.deepEqual(told, ["config.not_reloaded: The configuration stays as it was: too many open files."]);
+  isReadable = true;
+  assert.equal((await reloader.reload()).code, "done");
+  assert.equal(reloader.config, next);
+});
+
+Deno.test("all or nothing: who could not take all of a file is given the former one again", async () => {
+  const before = config(), next = config((text) => `${text}drain_on_stop: 5s\n`);
+  const taken: string[] = [];
+  const taker = (name: string, refuses: (given: unknown) => boolean) => (given: typeof before) => {
+    taken.push(`${name} ${given === before ? "before" : "next"}`);
+    if (refuses(given)) throw new Error(`${name} cannot`);
+  };
+  const reloader = (refuses: (given: unknown) => boolean) =>
+    new Reloader(before, {
+      reread: () => Promise.resolve(next),
+      takers: [taker("a", () => false), taker("b", refuses), taker("c", () => false)],
+      record: () => {},
+    });
+  assert.deepEqual(await reloader((given) => given === next).reload(), { code: "refused", text: "b cannot" });
+  assert.deepEqual(taken, ["a next", "b next", "a before", "b before"]);
+  assert.deepEqual(await reloader(() => true).reload(), {
+    code: "refused",
+    text: "b cannot; the former configuration was not taken up again: b cannot",
+  });
 });
