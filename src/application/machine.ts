@@ -257,7 +257,7 @@ class Stepper {
     if (!runs(state)) {
       this.#go("starting", "no application is configured any more");
       this.#settle(true);
-    }
+    } else this.#settle();
   }
 
   #leave(): undefined {

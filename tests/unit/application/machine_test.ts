@@ -117,6 +117,9 @@ story("unconfigured", "An application that is no longer configured is let go as 
   story.take({ kind: "configured" }).scripts("was called off").check("leave").check("none");
   story.surroundings = APPLICATION;
   story.take({ kind: "configured" }).check("leave", "restart").scripts().scripts();
+  story.check("none").order("restart");
+  story.surroundings = { node: "n1", drainMs: 250 };
+  story.take({ kind: "configured" }).take({ kind: "drained" });
 });
 
 const demand = fc.constantFrom("none", "leave", "fail");
