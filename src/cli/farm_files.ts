@@ -1,14 +1,11 @@
 /** The files of a farm on this host: the configuration, which anybody may read, and the secret, which only the daemon may. */
 import { dirname } from "node:path";
-import { VipfarmError } from "../core/errors.ts";
-import { type User, userByName } from "../host/user.ts";
+import { serviceUser, type User } from "../host/user.ts";
 import { writeNewFile } from "./new_file.ts";
 
 /** Where packages put it, and where the systemd unit looks. */
 export const FARM_FILE = "/etc/vipfarm/vipfarm.yaml";
 export const SECRET_NAME = "secret";
-/** The user of the systemd unit. */
-const SERVICE_USER = "vipfarm";
 
 /** Whether there is such a file. */
 export async function exists(path: string): Promise<boolean> {
@@ -29,15 +26,10 @@ export async function writeConfig(path: string, text: string, replace: boolean):
 
 /** Mode 0600; root gives it to the user of the service, where the host has one. */
 export async function writeSecret(path: string, text: string, replace: boolean): Promise<void> {
-  await writeNewFile(path, text, { mode: 0o600, replace, owner: await serviceUser() });
+  await writeNewFile(path, text, { mode: 0o600, replace, owner: await daemonUser() });
 }
 
-async function serviceUser(): Promise<User | undefined> {
-  if (Deno.uid() !== 0) return undefined;
-  try {
-    return await userByName(SERVICE_USER);
-  } catch (error) {
-    if (error instanceof VipfarmError || error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
+/** Who shall have a new file that only the daemon may read; undefined: who writes it. */
+export async function daemonUser(): Promise<User | undefined> {
+  return Deno.uid() === 0 ? await serviceUser() : undefined;
 }

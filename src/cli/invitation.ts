@@ -14,8 +14,9 @@ import { VipfarmError } from "../core/errors.ts";
 const MAGIC = new TextEncoder().encode("VFI\x01");
 /** 64 MiB and a quarter of a second for each guess: RFC 7914 section 2 leaves it to the time one has. */
 const SCRYPT_LOG2_N = 16;
-/** What a text made elsewhere may demand of this host: 256 MiB. */
+/** What a text made elsewhere may demand of this host, 256 MiB, and what is the least worth its name. */
 const SCRYPT_LOG2_N_MAX = 18;
+const SCRYPT_LOG2_N_MIN = 14;
 const SCRYPT_R = 8;
 const SALT_BYTES = 16, NONCE_BYTES = 12, TAG_BYTES = 16, KEY_BYTES = 32;
 const HEADER_BYTES = MAGIC.length + 1 + SALT_BYTES + NONCE_BYTES;
@@ -87,9 +88,11 @@ export function open(text: string, passphrase: string): Invitation {
   } catch (cause) {
     throw refused("the passphrase is another one, or the text was changed", cause);
   }
-  const { form: _, ...invitation } = InvitationSchema.parse(
+  const { success, data } = InvitationSchema.safeParse(
     JSON.parse(inflateRawSync(plain, { maxOutputLength: TEXT_CHARS_MAX }).toString()),
   );
+  if (!success) throw ofAnotherVersion();
+  const { form: _, ...invitation } = data;
   return invitation;
 }
 
@@ -100,21 +103,33 @@ function unwrap(text: string): Buffer {
   const sealed = Buffer.from(text.slice(begin + BEGIN.length, end).replaceAll(/[\s>]/g, ""), "base64");
   const isOurs = sealed.length > HEADER_BYTES + TAG_BYTES &&
     MAGIC.every((byte, index) => sealed[index] === byte) &&
-    sealed[MAGIC.length] <= SCRYPT_LOG2_N_MAX;
-  if (!isOurs) throw refused("it is of another version of vipfarm, or incomplete");
+    sealed[MAGIC.length] >= SCRYPT_LOG2_N_MIN && sealed[MAGIC.length] <= SCRYPT_LOG2_N_MAX;
+  if (!isOurs) throw ofAnotherVersion();
   return sealed;
 }
 
 function keyOf(header: Buffer, passphrase: string): Buffer {
   const N = 2 ** header[MAGIC.length];
   const salt = header.subarray(MAGIC.length + 1, MAGIC.length + 1 + SALT_BYTES);
-  // As it is typed: case, blanks and hyphens are no part of it.
-  const typed = passphrase.toLowerCase().replaceAll(/[\s-]/g, "");
-  return scryptSync(typed, salt, KEY_BYTES, { N, r: SCRYPT_R, p: 1, maxmem: 256 * N * SCRYPT_R });
+  return scryptSync(charactersOf(passphrase), salt, KEY_BYTES, {
+    N,
+    r: SCRYPT_R,
+    p: 1,
+    maxmem: 256 * N * SCRYPT_R,
+  });
+}
+
+/** What counts of a passphrase as it is typed: case, blanks and hyphens are no part of it. */
+export function charactersOf(passphrase: string): string {
+  return passphrase.toLowerCase().replaceAll(/[\s-]/g, "");
 }
 
 function nonceOf(header: Buffer): Buffer {
   return header.subarray(HEADER_BYTES - NONCE_BYTES, HEADER_BYTES);
+}
+
+function ofAnotherVersion(): VipfarmError {
+  return refused("it is of another version of vipfarm, or incomplete");
 }
 
 function refused(problem: string, cause?: unknown): VipfarmError {

@@ -1,12 +1,14 @@
 /** `vipfarm invite` and `vipfarm join`: the farm's file and secret, safely to the next node. */
+import { dirname, resolve } from "node:path";
 import { parseConfig } from "../config/load.ts";
-import { readSecret } from "../config/secret.ts";
+import { judgeSecret, readSecret } from "../config/secret.ts";
 import { EXIT, VipfarmError } from "../core/errors.ts";
 import { exists, writeConfig, writeSecret } from "./farm_files.ts";
-import { newPassphrase, open, PASSPHRASE_CHARS_MIN, seal } from "./invitation.ts";
+import { charactersOf, newPassphrase, open, PASSPHRASE_CHARS_MIN, seal } from "./invitation.ts";
 import { type Output } from "./output.ts";
 import { canAsk, withPerson } from "./questions.ts";
 import { readFarm } from "./read_farm.ts";
+import { readText } from "./read_text.ts";
 
 export interface InviteOptions {
   readonly config: string;
@@ -16,6 +18,8 @@ export interface InviteOptions {
 export interface JoinOptions {
   readonly output: string;
   readonly passphraseFile?: string;
+  /** Where the secret may go, if that is not beside the configuration. */
+  readonly secretFile?: string;
   readonly force?: true;
   readonly node: string;
 }
@@ -43,9 +47,10 @@ export async function invite(
 
 /** Writes file and secret of an invitation, from a file or stdin. Gives the exit code. */
 export async function join(file: string | undefined, options: JoinOptions, output: Output): Promise<number> {
-  const text = file === undefined ? await pastedText(output) : await Deno.readTextFile(file);
+  const text = file === undefined ? await pastedText(output) : await readText("read invitation", file);
   const { farm, config, secret } = open(text, await passphraseOf(options));
   const { output: path, force = false, node } = options;
+  const bytes = secretIn(secret);
   const secretPath = parseConfig(config, path).config?.secretFile;
   if (secretPath === undefined) {
     throw new VipfarmError({
@@ -54,9 +59,11 @@ export async function join(file: string | undefined, options: JoinOptions, outpu
       remedy: "Install the version that the other nodes run.",
     });
   }
+  refuseOtherPlace(secretPath, path, options.secretFile);
+  output.note(`The configuration goes to ${path}, the secret to ${secretPath}.`);
   const writes = [
     { path, text: config, write: writeConfig },
-    { path: secretPath, text: `${secret}\n`, write: writeSecret },
+    { path: secretPath, text: `${bytes.toBase64()}\n`, write: writeSecret },
   ];
   // All or nothing: what is in the way is named before anything is written.
   const pending: typeof writes = [];
@@ -83,12 +90,36 @@ export async function join(file: string | undefined, options: JoinOptions, outpu
   return read === undefined ? EXIT.no : EXIT.done;
 }
 
+/** What comes from elsewhere is written only when it is what it says. */
+function secretIn(text: string): Uint8Array {
+  const { secret, problem } = judgeSecret(text, "its secret", "ask for another invitation");
+  if (secret !== undefined) return secret;
+  throw new VipfarmError({
+    operation: "read invitation",
+    problem: problem.message,
+    remedy: `Expected ${problem.expected}.`,
+  });
+}
+
+/** The text says where the secret goes, and root may be reading it: anywhere else than expected is asked for. */
+function refuseOtherPlace(secretPath: string, path: string, allowed: string | undefined): void {
+  const isBeside = dirname(resolve(secretPath)) === dirname(resolve(path));
+  if (isBeside || (allowed !== undefined && resolve(allowed) === resolve(secretPath))) return;
+  throw new VipfarmError({
+    operation: "join the farm",
+    problem: `the configuration wants the secret elsewhere than beside itself, where ${path} goes`,
+    value: secretPath,
+    remedy: `If that is right, say so: --secret-file ${secretPath}`,
+  });
+}
+
 async function readPassphrase(file: string): Promise<string> {
-  const passphrase = (await Deno.readTextFile(file)).trim();
-  if (passphrase.length >= PASSPHRASE_CHARS_MIN) return passphrase;
+  const passphrase = await readText("read passphrase", file);
+  const { length } = charactersOf(passphrase);
+  if (length >= PASSPHRASE_CHARS_MIN) return passphrase;
   throw new VipfarmError({
     operation: "read passphrase",
-    problem: `it has ${passphrase.length} characters`,
+    problem: `it has ${length} characters, without blanks and hyphens`,
     value: file,
     remedy:
       `Choose one of ${PASSPHRASE_CHARS_MIN} or more, or leave --passphrase-file out: a good one is made then.`,

@@ -1,11 +1,13 @@
 /** `vipfarm token`: a new token for the admin endpoint. The file keeps its hash; the token itself is shown once. */
-import { Buffer } from "node:buffer";
 import { createHash, randomBytes } from "node:crypto";
 import { type Role, ROLES } from "../admin/roles.ts";
 import { TokenStore } from "../admin/tokens.ts";
 import { EXIT, VipfarmError } from "../core/errors.ts";
 import { NAME_LENGTH_MAX } from "../core/limits.ts";
+import { daemonUser, exists } from "./farm_files.ts";
+import { writeNewFile } from "./new_file.ts";
 import { type Output } from "./output.ts";
+import { readText } from "./read_text.ts";
 
 /** As hard to guess as the farm's keys. */
 const TOKEN_BYTES = 32;
@@ -41,24 +43,22 @@ export async function token(name: string, options: TokenOptions, output: Output)
   output.answer(secret);
 }
 
-/** Puts the file with the new line in the place of the old one at once: a daemon may be reading it. */
+/**
+ * Puts the file with the new line in the place of the old one at once: a daemon may be reading it. It stays readable for
+ * whom it was; a new one is the daemon's.
+ */
 async function addLine(file: string, line: string): Promise<void> {
-  let before = "";
-  try {
-    before = await Deno.readTextFile(file);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+  const old = await exists(file) ? await Deno.stat(file) : undefined;
+  const before = old === undefined ? "" : await readText("make a token", file);
   const text = (before === "" || before.endsWith("\n") ? before : `${before}\n`) + line;
   TokenStore.parse(text, file); // names the line that is wrong, or the name that is there already
-  const owner = before === "" ? undefined : await Deno.stat(file);
-  const next = `${file}.${Buffer.from(randomBytes(4)).toString("hex")}`;
-  try {
-    await Deno.writeTextFile(next, text, { mode: 0o600, createNew: true });
-    if (owner?.uid !== undefined && Deno.uid() === 0) await Deno.chown(next, owner.uid, owner.gid);
-    await Deno.rename(next, file);
-  } catch (error) {
-    await Deno.remove(next).catch(() => {});
-    throw error;
-  }
+  await writeNewFile(file, text, {
+    replace: old !== undefined,
+    mode: old === undefined ? 0o600 : old.mode! & 0o777,
+    owner: old === undefined ? await daemonUser() : Deno.uid() === 0 ? ownerOf(old) : undefined,
+  });
+}
+
+function ownerOf({ uid, gid }: Deno.FileInfo): { uid: number; gid: number } {
+  return { uid: uid!, gid: gid! };
 }

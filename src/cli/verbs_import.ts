@@ -1,7 +1,7 @@
 /** `vipfarm import`: the configuration of another system as a vipfarm file. */
 import { Argument, type Command } from "commander";
-import { EXIT, VipfarmError } from "../core/errors.ts";
 import { type Output } from "./output.ts";
+import { readText } from "./read_text.ts";
 
 interface ImportCommandOptions {
   readonly farm: string;
@@ -32,7 +32,7 @@ Example:
     )
     .action(async (_system: "safekit", path: string, options: ImportCommandOptions) => {
       const { importSafekit } = await import("../import/safekit.ts");
-      const { yaml, notes } = importSafekit(await readText(path), options);
+      const { yaml, notes } = importSafekit(await readText("import a configuration", path), options);
       if (options.output === undefined) output.answer(yaml);
       else await (await import("./new_file.ts")).writeNewFile(options.output, yaml, { mode: 0o644 });
       for (const { line, kind, text } of notes) output.note(`${path}:${line}: ${kind}: ${text}`);
@@ -43,18 +43,4 @@ Example:
         }`,
       );
     });
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (cause) {
-    throw new VipfarmError({
-      operation: "import a configuration",
-      problem: cause instanceof Error ? cause.message : String(cause),
-      value: path,
-      exitCode: cause instanceof Deno.errors.PermissionDenied ? EXIT.privilege : EXIT.no,
-      cause,
-    });
-  }
 }

@@ -118,6 +118,10 @@ Examples:
     .description("write the farm's file and secret from an invitation")
     .option("-o, --output <FILE>", "where the configuration goes", FARM_FILE)
     .option("--passphrase-file <FILE>", "where the passphrase stands (default: it is asked for)")
+    .option(
+      "--secret-file <FILE>",
+      "where the configuration may put the secret (default: only beside the configuration)",
+    )
     .option("--force", "take the place of other files")
     .addHelpText("after", "\nExamples:\n  vipfarm join\n  vipfarm join web.invitation")
     .action(async (file: string | undefined, options: Omit<JoinOptions, "node"> & { node?: string }) => {

@@ -16,6 +16,11 @@ export interface SecretProblem {
   readonly severity: "error" | "warning";
 }
 
+/** The bytes of a secret, or what keeps it from being one. */
+export type JudgedSecret =
+  | { readonly secret: Uint8Array; readonly problem?: SecretProblem }
+  | { readonly secret?: undefined; readonly problem: SecretProblem };
+
 /** A new farm secret in base64, with a line feed. */
 export function newSecret(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(NEW_SECRET_BYTES));
@@ -26,9 +31,7 @@ export function newSecret(): string {
  * Reads the secret and judges file and content.
  * A file that this user may not read is a warning: who checks a configuration need not know the secret.
  */
-export async function inspectSecret(
-  path: string,
-): Promise<{ secret: Uint8Array; problem?: SecretProblem } | { secret?: undefined; problem: SecretProblem }> {
+export async function inspectSecret(path: string): Promise<JudgedSecret> {
   const quoted = `'${path.replaceAll("'", `'\\''`)}'`;
   const make = `make one with: vipfarm keygen --output ${quoted}`;
   const error = (message: string, expected: string) => ({
@@ -65,20 +68,28 @@ export async function inspectSecret(
     const reason = cause instanceof Error ? cause.message : String(cause);
     return error(`the secret ${path} cannot be read (${reason})`, `a file with the farm secret; ${make}`);
   }
+  return judgeSecret(text, `the secret ${path}`, make);
+}
+
+/** Judges a secret in base64. `name` and `remedy` are for what is said of it. */
+export function judgeSecret(text: string, name: string, remedy: string): JudgedSecret {
+  const error = (message: string, expected: string): JudgedSecret => ({
+    problem: { message, expected: `${expected}; ${remedy}`, severity: "error" },
+  });
   const secret = decodeBase64(text);
-  if (!secret) return error(`the secret ${path} is not base64`, `random bytes in base64; ${make}`);
+  if (!secret) return error(`${name} is not base64`, "random bytes in base64");
   if (secret.length < SECRET_BYTES_MIN || secret.length > SECRET_BYTES_MAX) {
     return error(
-      `the secret ${path} has ${secret.length} bytes`,
-      `${SECRET_BYTES_MIN} to ${SECRET_BYTES_MAX} random bytes in base64; ${make}`,
+      `${name} has ${secret.length} bytes`,
+      `${SECRET_BYTES_MIN} to ${SECRET_BYTES_MAX} random bytes in base64`,
     );
   }
   if (new Set(secret).size < DIFFERENT_BYTES_MIN) {
     return {
       secret,
       problem: {
-        message: `the secret ${path} repeats a few values and is easily guessed`,
-        expected: `random bytes; ${make}`,
+        message: `${name} repeats a few values and is easily guessed`,
+        expected: `random bytes; ${remedy}`,
         severity: "warning",
       },
     };

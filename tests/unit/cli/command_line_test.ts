@@ -1,5 +1,6 @@
 /** The command line as a process: exit codes, what goes to stdout and what to stderr. */
 import assert from "node:assert/strict";
+import { seal } from "../../../src/cli/invitation.ts";
 import project from "../../../deno.json" with { type: "json" };
 
 const TOP = new URL("../../../", import.meta.url);
@@ -249,7 +250,7 @@ Deno.test("invite and join carry file and secret; nothing is replaced unasked, n
   withFarm(async (directory) => {
     await Deno.writeTextFile(`${directory}/pass`, "correct horse battery\n");
     await Deno.writeTextFile(`${directory}/other`, "incorrect horse battery\n");
-    await Deno.writeTextFile(`${directory}/short`, "horse\n");
+    await Deno.writeTextFile(`${directory}/short`, "h-o-r-s-e b-a-t-t-e\n");
     const pass = ["--passphrase-file", "pass"];
     const invited = await vipfarm(directory, ["invite", "-c", "farm.yaml", ...pass]);
     assert.equal(invited.code, 0, invited.err);
@@ -258,10 +259,14 @@ Deno.test("invite and join carry file and secret; nothing is replaced unasked, n
     await Deno.mkdir(`${directory}/n2`);
     const join = ["join", "invitation", "--output", "n2/vipfarm.yaml", "--node", "n2"];
 
-    assert.equal(
-      (await vipfarm(directory, ["invite", "-c", "farm.yaml", "--passphrase-file", "short"])).code,
-      1,
-    );
+    const short = await vipfarm(directory, ["invite", "-c", "farm.yaml", "--passphrase-file", "short"]);
+    assert.equal(short.code, 1);
+    assert.match(short.err, /it has 10 characters, without blanks and hyphens/);
+    for (const missing of [["join", "missing"], [...join, "--passphrase-file", "missing"]]) {
+      const { code, err } = await vipfarm(directory, missing);
+      assert.equal(code, 1);
+      assert.match(err, /error: read \w+: there is no such file \(missing\)\n$/);
+    }
     const wrong = await vipfarm(directory, [...join, "--passphrase-file", "other"]);
     assert.equal(wrong.code, 1);
     assert.match(wrong.err, /the passphrase is another one/);
@@ -270,7 +275,8 @@ Deno.test("invite and join carry file and secret; nothing is replaced unasked, n
 
     const joined = await vipfarm(directory, [...join, ...pass]);
     assert.equal(joined.code, 0, joined.err);
-    assert.match(joined.err, /^n2\/vipfarm\.yaml and n2\/secret are those of the farm web\./);
+    assert.match(joined.err, /^The configuration goes to n2\/vipfarm\.yaml, the secret to n2\/secret\.\n/);
+    assert.match(joined.err, /^n2\/vipfarm\.yaml and n2\/secret are those of the farm web\./m);
     assert.equal(await Deno.readTextFile(`${directory}/n2/vipfarm.yaml`), FARM);
     const secretOf = async (path: string) => (await Deno.readTextFile(`${directory}/${path}`)).trim();
     assert.equal(await secretOf("n2/secret"), await secretOf("secret"));
@@ -283,6 +289,34 @@ Deno.test("invite and join carry file and secret; nothing is replaced unasked, n
     assert.match(refused.err, /there is another file of that name.*\n.*--force/);
     assert.equal((await vipfarm(directory, [...join, ...pass, "--force"])).code, 0);
     assert.equal(await Deno.readTextFile(`${directory}/n2/vipfarm.yaml`), FARM);
+  }));
+
+Deno.test("join writes no secret to another place than beside the file, unless told, and nothing that is none", () =>
+  withFarm(async (directory) => {
+    const passphrase = "correct horse battery";
+    await Deno.writeTextFile(`${directory}/pass`, passphrase);
+    const elsewhere = `${directory}/elsewhere`;
+    const config = FARM.replace("secret_file: secret", `secret_file: ${elsewhere}`);
+    const secret = (await Deno.readTextFile(`${directory}/secret`)).trim();
+    const invite = (secret: string) =>
+      Deno.writeTextFile(`${directory}/invitation`, seal({ farm: "web", config, secret }, passphrase));
+    await Deno.mkdir(`${directory}/n2`);
+    const join = (...more: string[]) =>
+      vipfarm(directory, [
+        ...["join", "invitation", "-o", "n2/farm.yaml", "--node", "n2", "--passphrase-file", "pass", ...more],
+      ]);
+    const placed = ["--secret-file", elsewhere];
+    for (const text of ["ssh-ed25519 AAAA", "c2hvcnQ="]) {
+      await invite(text);
+      assert.match((await join(...placed)).err, /read invitation: its secret (is not base64|has 5 bytes)/);
+    }
+    await invite(secret);
+    assert.match((await join()).err, /elsewhere than beside itself.*\n.*--secret-file/);
+    assert.equal((await join("--secret-file", `${directory}/other`)).code, 1);
+    assert.deepEqual([...Deno.readDirSync(`${directory}/n2`)], []);
+    const joined = await join(...placed);
+    assert.equal(joined.code, 0, joined.err);
+    assert.equal(await Deno.readTextFile(elsewhere), `${secret}\n`);
   }));
 
 Deno.test("init on a terminal asks, says what is wrong with an answer, and asks again", () =>

@@ -29,8 +29,19 @@ Deno.test("a changed invitation does not open, wherever it was changed", () => {
       `byte ${at}`,
     );
   }
+  for (const cost of [0, 1, 13, 19, 255]) {
+    const changed = bytes.slice();
+    changed[4] = cost;
+    const damaged = [lines[0], changed.toBase64(), lines.at(-2)].join("\n");
+    assert.throws(() => open(damaged, PASSPHRASE), /of another version of vipfarm, or incomplete/);
+  }
   assert.throws(() => open(text.replace(lines.at(-2)!, ""), PASSPHRASE), /BEGIN VIPFARM/);
   assert.throws(() => open("", PASSPHRASE), /BEGIN VIPFARM/);
+});
+
+Deno.test("an invitation with more in it than this version knows is of another version", () => {
+  const later = seal({ ...INVITATION, more: 1 } as typeof INVITATION, PASSPHRASE);
+  assert.throws(() => open(later, PASSPHRASE), /of another version of vipfarm/);
 });
 
 Deno.test("a new passphrase is four groups of letters and digits that are not taken for each other", () => {

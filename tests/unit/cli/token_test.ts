@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { TokenStore } from "../../../src/admin/tokens.ts";
+import { serviceUser } from "../../../src/host/user.ts";
 import { token } from "../../../src/cli/token.ts";
 
 class Lines {
@@ -26,6 +27,28 @@ Deno.test("a token works at once, its file holds only the hash, and nobody else 
     await assert.rejects(token("ops", { role: "admin", output: file }, lines), /given before/);
     assert.equal(await Deno.readTextFile(file), text, "nothing has changed");
     assert.deepEqual([...Deno.readDirSync(directory)].map(({ name }) => name), ["tokens"]);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("the daemon can read the file: a new one is its own, an old one stays readable for whom it was", async () => {
+  const directory = await Deno.makeTempDir();
+  const isRoot = Deno.uid() === 0;
+  try {
+    const file = `${directory}/tokens`;
+    await token("ops", { role: "control", output: file }, new Lines());
+    assert.equal(Deno.statSync(file).uid, isRoot ? (await serviceUser())?.uid ?? 0 : Deno.uid());
+    await Deno.chmod(file, 0o640);
+    if (isRoot) await Deno.chown(file, 0, 12_345);
+    const before = Deno.statSync(file);
+    await token("grafana", { role: "monitor", output: file }, new Lines());
+    const { mode, uid, gid } = Deno.statSync(file);
+    assert.deepEqual([mode! & 0o777, uid, gid], [0o640, before.uid, before.gid]);
+    await assert.rejects(
+      token("me", { role: "admin", output: `${directory}/missing/tokens` }, new Lines()),
+      /its directory does not exist/,
+    );
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
