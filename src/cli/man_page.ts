@@ -32,7 +32,7 @@ export function manPage(program: Command, { version, date }: ManPageDate): strin
       ".SH VERBS",
       ...verbs,
       ".SH ENVIRONMENT",
-      ...term("VIPFARM_NODE", "this node's name, where --node does not give it"),
+      ...ENVIRONMENT.flatMap(([name, meaning]) => term(name, meaning)),
       ".SH FILES",
       ...FILES.flatMap(([path, meaning]) => term(path, meaning)),
       ".SH SEE ALSO",
@@ -44,6 +44,15 @@ export function manPage(program: Command, { version, date }: ManPageDate): strin
 const DESCRIPTION =
   "vipfarm makes two or more servers one farm behind a virtual IP. Every node receives every packet for it; a filter on each " +
   "node accepts the packets that it owns and drops the rest. When a node fails, the others take over within half a second.";
+
+const ENVIRONMENT = [
+  ["VIPFARM_NODE", "this node's name, where --node does not give it"],
+  ["VIPFARM_TOKEN", "token for the endpoint that --admin names"],
+  [
+    "VIPFARM_CA",
+    "file with the certificate (PEM) of the authority that signed that endpoint's own, if it is none that the host trusts",
+  ],
+];
 
 const FILES = [
   ["/etc/vipfarm/vipfarm.yaml", "the farm's configuration, the same on every node; the service reads it"],

@@ -52,7 +52,10 @@ Examples:
     .description("which node answers a client, and why: from the daemon, or from the file")
     .option("-c, --config <FILE>", "the farm's configuration, for an answer without a daemon")
     .option("--service <NAME>", "the service that the client calls (default: every one)")
-    .option("--admin <URL>", "ask the daemon at this address, such as http://127.0.0.1:9010")
+    .option(
+      "--admin <URL>",
+      "ask the daemon at this address, such as http://127.0.0.1:9010; token in VIPFARM_TOKEN, an authority of your own in VIPFARM_CA",
+    )
     .option("--offline", "do not ask a daemon: all nodes of the file, all alive")
     .option("--json", "the answer as JSON")
     .addHelpText(

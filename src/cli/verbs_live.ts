@@ -80,10 +80,10 @@ export function registerLiveVerbs(program: Command, io: LiveIo = processIo()): v
     .option("--node <name>", "only what is about this node")
     .option("--limit <n>", "only the last N of those that are kept", integerBetween(1, EVENTS_KEPT_MAX))
     .action((options: LiveOptions & EventFilter) =>
-      withClient(options, (client) => {
+      withClient(options, async (client) => {
         const print = eventPrinter(io, paint, options.json === true);
-        const query = eventQuery(options);
-        return options.follow ? follow(client, io, print, query) : listEvents(client, print, query);
+        if (options.follow) await follow(client, io, print, options);
+        else await listEvents(client, print, options);
       })
     );
   const verbs = {
@@ -129,7 +129,10 @@ function live(command: Command, description: string): Command {
   return command
     .description(description)
     .option("--runtime-dir <dir>", "runtime directory of the daemon", RUNTIME_DIR_DEFAULT)
-    .option("--admin <url>", "admin endpoint of a daemon, in place of --runtime-dir; token in VIPFARM_TOKEN");
+    .option(
+      "--admin <url>",
+      "admin endpoint of a daemon, in place of --runtime-dir; token in VIPFARM_TOKEN, an authority of your own in VIPFARM_CA",
+    );
 }
 
 async function withClient(
@@ -245,10 +248,13 @@ function eventQuery({ severity, kind, node, limit }: EventFilter): URLSearchPara
   return query;
 }
 
-async function listEvents(client: AdminClient, print: EventPrinter, query: URLSearchParams): Promise<void> {
+/** Prints what is kept, and gives the cursor to go on from. */
+async function listEvents(client: AdminClient, print: EventPrinter, filter: EventFilter): Promise<string> {
+  const query = eventQuery(filter);
   const list = await client.get<EventListAnswer>("read events", `/api/v1/events?format=json&${query}`);
   if (list.missed > 0) print.missed(list.missed);
   for (const event of list.events) print.event(event);
+  return list.cursor;
 }
 
 /** Goes on over a restart of the daemon: what happens around one is what somebody who follows wants to see. */
@@ -256,15 +262,14 @@ async function follow(
   client: AdminClient,
   io: LiveIo,
   print: EventPrinter,
-  query: URLSearchParams,
+  { limit, ...filter }: EventFilter,
 ): Promise<void> {
-  await readFarm(client); // a daemon that is not there at the start is an error
+  let cursor = await listEvents(client, print, { limit, ...filter }); // a daemon that is not there at the start is an error
   await io.untilInterrupted(async (signal) => {
-    let cursor: string | undefined;
     let lost = false;
     while (!signal.aborted) {
       try {
-        for await (const item of client.events(cursor, signal, query)) {
+        for await (const item of client.events(cursor, signal, eventQuery(filter))) {
           if (item.kind === "open" && lost) io.err("connected again\n");
           lost = false;
           if (item.kind === "missed") print.missed(item.missed);

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
+import { createAdminApp } from "../../../src/admin/app.ts";
+import { serveAdmin } from "../../../src/admin/server.ts";
 import { TokenStore } from "../../../src/admin/tokens.ts";
 import { AdminClient, type StreamItem } from "../../../src/cli/client.ts";
 import { EXIT, VipfarmError } from "../../../src/core/errors.ts";
 import type { FarmStatus } from "../../../src/admin/schemas.ts";
-import { withServer } from "../admin/farm.ts";
+import { PlainFarm, withServer } from "../admin/farm.ts";
+import { makeCertificate, opensslIsHere } from "../admin/openssl.ts";
 
 const fails = (exitCode: number, message: RegExp) => (error: unknown) => {
   assert.ok(error instanceof VipfarmError, String(error));
@@ -54,6 +57,33 @@ Deno.test("a daemon that is not there ends in exit code 3 with a remedy", async 
     new AdminClient({ admin: `http://127.0.0.1:${port}` }),
     (client) => assert.rejects(client.get("look", "/"), fails(EXIT.unreachable, /no daemon can be reached/)),
   );
+});
+
+Deno.test({
+  name: "a certificate of one's own authority is named in VIPFARM_CA; without that the remedy says so",
+  ignore: !opensslIsHere,
+  fn: async () => {
+    const directory = await Deno.makeTempDir();
+    const certificate = await makeCertificate("vipfarm");
+    await Deno.writeTextFile(`${directory}/ca.crt`, certificate.certificate);
+    const listen = { host: "127.0.0.1", port: 0 };
+    const app = createAdminApp(new PlainFarm(), { listen });
+    const server = await serveAdmin({ app, unixPath: `${directory}/admin.sock`, listen, certificate });
+    const admin = `https://127.0.0.1:${server.address!.port}`;
+    const look = () => using(new AdminClient({ admin }), (client) => client.get("look", "/api/v1/farm"));
+    try {
+      await assert.rejects(look(), (error: VipfarmError) => {
+        assert.match(error.remedy!, /VIPFARM_CA/);
+        return fails(EXIT.unreachable, /^look: its certificate is not trusted: UnknownIssuer \(https/)(error);
+      });
+      Deno.env.set("VIPFARM_CA", `${directory}/ca.crt`);
+      await look();
+    } finally {
+      Deno.env.delete("VIPFARM_CA");
+      await server.shutdown();
+      await Deno.remove(directory, { recursive: true });
+    }
+  },
 });
 
 Deno.test("what is not vipfarm is not taken for it", async () => {

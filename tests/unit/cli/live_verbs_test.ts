@@ -237,6 +237,23 @@ Deno.test("events --follow goes on over a restart of the daemon, and says so", a
   await Deno.remove(directory, { recursive: true });
 });
 
+Deno.test("events --follow --limit begins with the last ones, and goes on with what happens", async () => {
+  await withServer({}, async (served) => {
+    const happened = (message: string) =>
+      served.farm.events.record({ severity: "info", kind: "test.happened", message });
+    for (const message of ["one", "two", "three"]) happened(message);
+    const screen = new Screen();
+    const done = run(screen, served, "events", "--follow", "--limit", "2", "--kind", "test");
+    await screen.until(() => screen.text.includes("three"));
+    happened("four");
+    await screen.until(() => screen.text.includes("four"));
+    screen.interrupted.abort();
+    await done;
+    assert.deepEqual(screen.text.match(/one|two|three|four/g), ["two", "three", "four"]);
+    assert.equal(screen.errors, "");
+  });
+});
+
 Deno.test("actions go to the named node, or to the one that is asked, and report what became of them", async () => {
   await withServer({}, async (served) => {
     assert.equal(await run(new Screen(), served, "drain", "n2"), "n2 has weight 0 now\n");
