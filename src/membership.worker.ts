@@ -416,7 +416,7 @@ class MembershipThread {
     };
     this.#latenessMsMax = 0;
     post({ kind: "counters", counters });
-    this.#publisher.expireOrphans();
+    this.#publisher.expireMarks();
     this.#reportNetworks(nowMs);
   }
 

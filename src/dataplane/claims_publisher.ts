@@ -41,6 +41,8 @@ export class ClaimsPublisher {
   /** Raised with each loss of buckets, so that an older look at the kernel is not taken for a newer one. */
   #lossCount = 0;
   #gainedMs = -Infinity;
+  /** Whether any bucket may be marked as fresh. */
+  #anyFresh = false;
   /** When buckets were last taken over from a node that is gone; undefined: none of them is marked any more. */
   #orphanedMs: number | undefined;
   /** Names in the basis that was published last. */
@@ -137,6 +139,7 @@ export class ClaimsPublisher {
   /** Called before the first claim is written that was not there before. */
   #noteGain(): void {
     this.#gainedMs = this.wallMs();
+    this.#anyFresh = true;
     this.claims.noteGain((this.#gainedMs * 1e3) | 0);
   }
 
@@ -206,13 +209,26 @@ export class ClaimsPublisher {
     }
   }
 
-  /** Ends the marks of orphans when it is time. To be called about once a second. */
-  expireOrphans(): void {
-    if (this.#orphanedMs === undefined || Math.abs(this.wallMs() - this.#orphanedMs) < ORPHANED_MS) return;
-    this.#orphanedMs = undefined;
+  /**
+   * Ends the marks of fresh claims and of orphans when it is time. To be called about once a second. A mark that stayed
+   * would say of frames an hour later that they are from before the gain: the clock in microseconds wraps meanwhile.
+   */
+  expireMarks(): void {
+    const nowMs = this.wallMs();
+    if (this.#anyFresh && Math.abs(nowMs - this.#gainedMs) >= FRESH_MS) {
+      this.#anyFresh = false;
+      this.#clear(FRESH);
+    }
+    if (this.#orphanedMs !== undefined && Math.abs(nowMs - this.#orphanedMs) >= ORPHANED_MS) {
+      this.#orphanedMs = undefined;
+      this.#clear(ORPHANED);
+    }
+  }
+
+  #clear(mark: number): void {
     this.claims.tables.forEach((bytes, table) => {
       for (let bucket = 0; bucket < BUCKETS; bucket++) {
-        if ((bytes[bucket] & ORPHANED) !== 0) this.claims.set(table, bucket, bytes[bucket] & ~ORPHANED);
+        if ((bytes[bucket] & mark) !== 0) this.claims.set(table, bucket, bytes[bucket] & ~mark);
       }
     });
   }

@@ -152,12 +152,32 @@ Deno.test("what is gained from a node that is gone is marked for a minute", () =
   assert.ok(gained > 9_000, `${gained}`);
   assert.equal(rig.count(CLAIM), share);
   rig.wallMs += 59_000;
-  rig.publisher.expireOrphans();
+  rig.publisher.expireMarks();
   rig.publish(["b"]);
   assert.equal(rig.count(CLAIM | ORPHANED), gained);
   rig.wallMs += 1_000;
-  rig.publisher.expireOrphans();
+  rig.publisher.expireMarks();
   assert.equal(rig.count(CLAIM), share + gained);
+});
+
+Deno.test("claims are fresh for a second, whether anything is published after it or not", () => {
+  const rig = new Rig();
+  rig.publish(["b"]);
+  const gained = rig.count(CLAIM | FRESH);
+  assert.ok(gained > 0);
+  rig.wallMs += 999;
+  rig.publisher.expireMarks();
+  assert.equal(rig.count(CLAIM | FRESH), gained);
+  rig.wallMs += 1;
+  rig.publisher.expireMarks();
+  assert.equal(rig.count(CLAIM), gained);
+  assert.equal(rig.count(CLAIM | FRESH), 0);
+  rig.wallMs += 10_000;
+  rig.publish([]);
+  assert.equal(rig.count(CLAIM | FRESH | ORPHANED), BUCKETS - gained);
+  rig.wallMs += 1_000;
+  rig.publisher.expireMarks();
+  assert.equal(rig.count(CLAIM | ORPHANED), BUCKETS - gained, "each gain anew");
 });
 
 Deno.test("what a node that is gone retained is marked too, what it let go of is not", () => {
