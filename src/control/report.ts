@@ -8,8 +8,20 @@ import { REPORT_BYTES_MAX } from "../wire/heartbeat.ts";
 
 /** Failed checks that are told: the first ones say what is wrong. */
 const DOWN_MAX = 4;
-/** Lengths that texts are cut to, one after the other, until the report fits. */
-const TEXT_LENGTHS = [160, 100, 60, 30, 12];
+/**
+ * Lengths that texts are cut to, and how many failed checks are told, one after the other until the report fits. The
+ * last always does: what is left then are numbers, and names of bounded length.
+ */
+const CUTS = [
+  { length: 160, downMax: DOWN_MAX },
+  { length: 100, downMax: DOWN_MAX },
+  { length: 60, downMax: DOWN_MAX },
+  { length: 30, downMax: DOWN_MAX },
+  { length: 12, downMax: DOWN_MAX },
+  { length: 12, downMax: 2 },
+  { length: 12, downMax: 0 },
+  { length: 0, downMax: 0 },
+];
 /** Longest text that is taken from another node. */
 const TEXT_LENGTH_MAX = 400;
 const DIGEST_LENGTH = 16;
@@ -20,9 +32,11 @@ const number = z.number().min(0).max(1e12);
 const reportSchema = z.object({
   v: z.literal(1),
   version: z.string().max(NAME_LENGTH_MAX),
-  /** Of the application. */
+  /** Of the application, or of the node where there is none. */
   state: z.string().max(NAME_LENGTH_MAX).optional(),
   reason: text.optional(),
+  /** Whether it has an application to start and stop. */
+  application: z.boolean().optional(),
   /** Fraction of the buckets that it claims, by service in file order: names would not fit. */
   claimed: z.array(z.number().min(0).max(1)).max(SERVICES_MAX),
   /** Open connections to the services. */
@@ -49,11 +63,13 @@ const encoder = new TextEncoder();
 export function composeReport(own: OwnReport): string {
   const round = (value: number, digits: number) => Number(value.toFixed(digits));
   let composed = "";
-  for (const length of TEXT_LENGTHS) {
+  for (const { length, downMax } of CUTS) {
+    const down = own.down?.slice(0, downMax) ?? [];
     const report: Report = {
       v: 1,
       version: cut(own.version, NAME_LENGTH_MAX),
       ...(own.state !== undefined && { state: own.state, reason: cut(own.reason ?? "", length) }),
+      application: own.application,
       claimed: own.claimed.map((share) => round(share, 4)),
       connections: own.connections,
       retained: own.retained,
@@ -61,11 +77,8 @@ export function composeReport(own: OwnReport): string {
       packets_per_s: round(own.packets_per_s, 1),
       lateness_ms: round(own.lateness_ms, 1),
       digest: own.digest.slice(0, DIGEST_LENGTH),
-      ...(own.down !== undefined && own.down.length > 0 && {
-        down: own.down.slice(0, DOWN_MAX).map(({ check, reason }) => ({
-          check,
-          reason: cut(reason, length),
-        })),
+      ...(down.length > 0 && {
+        down: down.map(({ check, reason }) => ({ check, reason: cut(reason, length) })),
       }),
     };
     composed = JSON.stringify(report);
@@ -85,9 +98,9 @@ export function parseReport(composed: string): Report | undefined {
   return reportSchema.safeParse(value).data;
 }
 
-/** At most `length` UTF-16 units, never half of a character. */
+/** One line of at most `length` UTF-16 units, never half of a character: JSON has six bytes for a control character. */
 function cut(value: string, length: number): string {
-  return value.length <= length
-    ? value
-    : `${value.slice(0, length - 1).toWellFormed().replace(/\uFFFD$/, "")}…`;
+  const line = value.replace(/\p{Cc}+/gu, " ").toWellFormed();
+  if (line.length <= length) return line;
+  return length === 0 ? "" : `${line.slice(0, length - 1).toWellFormed().replace(/\uFFFD$/, "")}…`;
 }

@@ -145,7 +145,9 @@ export class Membership extends Conclusions {
     this.#noticeTime(nowMs);
     const length = new TextEncoder().encode(text).length;
     if (length > REPORT_BYTES_MAX) {
-      this.say("error", "report.too_long", `This node's report has ${length} of ${REPORT_BYTES_MAX} bytes.`);
+      const text = `This node's report has ${length} of ${REPORT_BYTES_MAX} bytes.`;
+      if (!this.report.tooLongTold) this.say("error", "report.too_long", text);
+      this.report.tooLongTold = true;
       return;
     }
     if (text !== this.report.text) this.#showReports(nowMs);

@@ -13,6 +13,8 @@ export const REPORTS_SHOWN_MS = 200;
 export class OwnReport {
   #text = "";
   #dueMs = -Infinity;
+  /** It has been told that a report was too long: the next one comes in a second, and will hardly be shorter. */
+  tooLongTold = false;
 
   get text(): string {
     return this.#text;

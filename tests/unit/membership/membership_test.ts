@@ -430,8 +430,10 @@ Deno.test("reports go out once a second, urgent ones at once, and are shown unti
   assert.equal(report("n2"), undefined, "what another start of it said is over");
 
   before = bench.sent.length;
-  bench.act(() => bench.node.setReport("ü".repeat(513), true, bench.nowMs));
-  assert.ok(bench.kinds().includes("report.too_long"));
+  for (let time = 0; time < 2; time++) {
+    bench.act(() => bench.node.setReport("ü".repeat(513), true, bench.nowMs));
+  }
+  assert.equal(bench.kinds().filter((kind) => kind === "report.too_long").length, 1, "told once");
   assert.equal(report("n1"), "b");
 
   function n2HeardFor(durationMs: number) {
