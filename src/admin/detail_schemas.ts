@@ -27,6 +27,9 @@ export const CheckSchema = z.object({
   action: z.string().openapi({ description: "What follows when it is down.", example: "leave" }),
   failures: z.number().int().openapi({ description: "Failed runs since the start." }),
   runs: z.number().int().openapi({ description: "Runs since the start." }),
+  output: z.string().optional().openapi({
+    description: "The last lines that its program (`exec`) printed, at most 4,096 characters.",
+  }),
 }).openapi("Check");
 
 export const ChecksSchema = z.object({

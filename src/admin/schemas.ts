@@ -48,6 +48,9 @@ export const MemberSchema = z.object({
     description: "Of its configuration: equal where the files say the same.",
   }),
   application: z.object({
+    configured: z.boolean().optional().openapi({
+      description: "Whether there is one to start and stop; if not, `state` is the node's own.",
+    }),
     state: z.string().openapi({ example: "up" }),
     reason: z.string(),
   }).optional().openapi({ description: "The application that the farm serves, on that node." }),

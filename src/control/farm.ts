@@ -78,7 +78,12 @@ export interface FarmParts {
   /** What the checks of this node have found. */
   health?(): HealthState;
   /** The application of this node. */
-  application?(): { readonly state: string; readonly reason: string; readonly scriptsRun?: number };
+  application?(): {
+    readonly configured: boolean;
+    readonly state: string;
+    readonly reason: string;
+    readonly scriptsRun?: number;
+  };
   now32(): number;
   /** The clock of the membership thread, in ms. */
   nowMs(): number;
@@ -221,6 +226,7 @@ export class Farm implements FarmSource {
       action: check.action,
       failures: check.failures,
       runs: check.runs,
+      ...(check.output !== undefined && { output: check.output }),
     }));
   }
 
@@ -360,12 +366,13 @@ export class Farm implements FarmSource {
   }
 
   #ownReport(): OwnReport {
-    const { state, reason } = this.parts.application?.() ?? {};
+    const { state, reason, configured } = this.parts.application?.() ?? {};
     const down = (this.parts.health?.().checks ?? []).filter(({ state }) => state === "down");
     return {
       version: VERSION,
       state,
       reason,
+      application: configured,
       claimed: this.#config.services.map((_, index) => this.#claimedShare(index + 1)),
       connections: this.#connections.now,
       retained: this.parts.retained(),

@@ -47,7 +47,13 @@ function reported(report: Report, services: readonly string[]): Partial<MemberSt
     claimed: Object.fromEntries(services.map((name, index) => [name, report.claimed[index] ?? 0])),
     version: report.version,
     digest: report.digest,
-    ...(report.state !== undefined && { application: { state: report.state, reason: report.reason ?? "" } }),
+    ...(report.state !== undefined && {
+      application: {
+        ...(report.application !== undefined && { configured: report.application }),
+        state: report.state,
+        reason: report.reason ?? "",
+      },
+    }),
     checks_down: report.down ?? [],
     ...(report.connections !== undefined && { connections: report.connections }),
     retained: Math.round(report.retained),

@@ -107,10 +107,10 @@ export class NodeState {
     return this.#health.state();
   }
 
-  /** The state of the application, and why. */
-  get application(): { state: Machine["state"]; reason: string } {
+  /** The state of the application, and why; of the node, if none is configured. */
+  get application(): { configured: boolean; state: Machine["state"]; reason: string } {
     const { state, reason } = this.#application.machine;
-    return { state, reason };
+    return { configured: !this.#application.isNone, state, reason };
   }
 
   /** Whether an order has drained this node. */

@@ -40,7 +40,10 @@ async function withConsole(
   const lab = await startFarm({
     nodes: 3,
     clients: 2,
-    config: { admin: { listen: `0.0.0.0:${ADMIN_PORT}`, tokens_file: tokensFile } },
+    config: {
+      admin: { listen: `0.0.0.0:${ADMIN_PORT}`, tokens_file: tokensFile },
+      checks: [{ name: "script", exec: { command: ["/bin/echo", "all is well"] }, on_failure: "none" }],
+    },
   });
   let browser: Browser | undefined;
   try {
@@ -86,6 +89,7 @@ async function refusals(page: WatchedPage): Promise<void> {
   await page.until("document.querySelector('header').innerText.includes('monitor')");
   const enabled = await page.evaluate<number>("document.querySelectorAll('.actions :enabled').length");
   assert.equal(enabled, 0, "who may only look gets no buttons");
+  const offered = () => page.text("[data-node=n2] .actions select");
   const status = await page.evaluate<number>(
     `fetch("/api/v1/nodes/n2/drain", { method: "POST", headers: { authorization: "Bearer ${TOKENS.monitor}" } })` +
       ".then((answer) => answer.status)",
@@ -103,6 +107,11 @@ async function refusals(page: WatchedPage): Promise<void> {
   await signIn(page, TOKENS.control);
   await page.until(`${LIVE} && document.querySelector('[data-node=n2] .actions button')?.disabled === false`);
   await page.until("document.querySelector('header').innerText.includes('test-control')");
+  assert.doesNotMatch(await offered(), /Reload/, "what the role admin alone may do is not offered");
+  assert.match(await offered(), /Stop application \(none is configured\)/);
+  const possible =
+    "[...document.querySelectorAll('[data-node=n2] option:enabled')].map(({ value }) => value)";
+  assert.deepEqual(await page.evaluate<string[]>(possible), ["", "weight"]);
 }
 
 async function looks(page: WatchedPage, shots: string): Promise<void> {
@@ -113,6 +122,8 @@ async function looks(page: WatchedPage, shots: string): Promise<void> {
   ];
   await page.click("#who form button[type=button]"); // an example, so that there is an answer to look at
   await page.until("document.querySelector('#answer .owner') !== null");
+  await page.click(".checks summary");
+  await page.until("document.querySelector('.checks details pre')?.innerText.includes('all is well')");
   for (const { name, scheme, viewport } of looks) {
     await page.page.setViewport(viewport);
     await page.page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);

@@ -23,7 +23,7 @@ export function Buckets() {
         <label>
           <span>Service</span>
           <select
-            value={bucketService.value || services[0]?.name}
+            value={bucketService.value}
             onChange={(event) => showBucketsOf(event.currentTarget.value)}
           >
             {services.map(({ name }) => <option key={name} value={name}>{name}</option>)}

@@ -55,6 +55,12 @@ function Check({ check }: { check: CheckAnswer }) {
         {check.last_duration_ms !== null && `, last run took ${duration(check.last_duration_ms)}`},{" "}
         {check.failures} of {check.runs} runs failed, when down: {check.action}
       </div>
+      {check.output !== undefined && (
+        <details class="small">
+          <summary>What its program printed</summary>
+          <pre tabIndex={0}>{check.output}</pre>
+        </details>
+      )}
     </li>
   );
 }

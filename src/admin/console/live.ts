@@ -5,8 +5,10 @@
  */
 
 import type { BucketsAnswer, ChecksAnswer, HistoryAnswer } from "../detail_schemas.ts";
+import type { FarmStatus } from "../schemas.ts";
 import { follow, get, getIfChanged, Refusal } from "./api.ts";
 import { decodeBuckets, MOVED_SHOWN_MS } from "./buckets.ts";
+import { chosenService } from "./choice.ts";
 import { joinHistory } from "./history.ts";
 import { askForToken, me, type Principal, token, tokenWanted } from "./session.ts";
 import * as store from "./store.ts";
@@ -74,8 +76,7 @@ async function followOnce(used: string): Promise<void> {
     for await (const { event, data, id } of follow(cursor, stop.signal)) {
       if (event === "farm") {
         takeFarm(data);
-        // A part that does not come any more must not look alive: it ends the whole.
-        lookAside().catch((error) => stop.abort(error));
+        void lookAside((error) => stop.abort(error));
       } else if (event === "missed") {
         note(`${JSON.parse(data).missed} earlier events are no longer kept by this node`);
       } else {
@@ -107,7 +108,10 @@ function failed(error: unknown): void {
 }
 
 function takeFarm(data: string): void {
-  store.farm.value = JSON.parse(data);
+  const farm: FarmStatus = JSON.parse(data);
+  store.farm.value = farm;
+  const chosen = chosenService(farm.services, store.bucketService.peek());
+  if (chosen !== store.bucketService.peek()) showBucketsOf(chosen);
   store.nowMs.value = performance.now();
   store.answered.value = { atMs: performance.now(), date: new Date() };
   store.problem.value = "";
@@ -131,15 +135,22 @@ function note(message: string): void {
   add({ id: 0, at: new Date().toISOString(), severity: "info", kind: "console", message, key });
 }
 
-/** Looks at what the stream does not tell, one look at a time. */
-async function lookAside(): Promise<void> {
+/** Looks at what the stream does not tell, one look at a time; `refuse` is called if the token is not good any more. */
+async function lookAside(refuse: (error: Refusal) => void): Promise<void> {
   if (looking) return;
   looking = true;
-  try {
-    await Promise.all([lookAtHistory(), lookAtChecks(), lookAtBuckets()]);
-  } finally {
-    looking = false;
-  }
+  // A part that does not come any more must not look alive: it goes, and the rest stays.
+  const look = (lookAt: () => Promise<void>, forget: () => void) =>
+    lookAt().catch((error) => {
+      if (error instanceof Refusal && error.status === 401) refuse(error);
+      forget();
+    });
+  await Promise.all([
+    look(lookAtHistory, () => store.history.value = undefined),
+    look(lookAtChecks, () => store.checks.value = undefined),
+    look(lookAtBuckets, forgetBuckets),
+  ]);
+  looking = false;
 }
 
 async function lookAtHistory(): Promise<void> {
@@ -167,6 +178,11 @@ async function lookAtBuckets(): Promise<void> {
   } else if (before?.changedMs.some((at) => at > 0 && nowMs - at < 2 * MOVED_SHOWN_MS)) {
     store.buckets.value = { ...before }; // the marks of what moved fade
   }
+}
+
+function forgetBuckets(): void {
+  store.buckets.value = undefined;
+  bucketTag = "";
 }
 
 /** Shows another service's buckets from the next look on. */

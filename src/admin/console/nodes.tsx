@@ -7,7 +7,7 @@ import { count, duration, percent, plural } from "./format.ts";
 import { Icon, State } from "./icons.tsx";
 import { type Measure } from "./history.ts";
 import { colorOf } from "./palette.ts";
-import { mayAct } from "./session.ts";
+import { mayAct, mayAll } from "./session.ts";
 import { Sparkline } from "./sparkline.tsx";
 import { farm, fresh, history } from "./store.ts";
 
@@ -184,12 +184,20 @@ function Draining({ member }: { member: MemberStatus }) {
   );
 }
 
-const MORE: ReadonlyArray<readonly [Verb, string]> = [
-  ["weight", "Change weight…"],
-  ["reload", "Reload configuration…"],
-  ["restart", "Restart application…"],
-  ["stop", "Stop application…"],
-  ["start", "Start application…"],
+/** Beside drain and resume. */
+interface Action {
+  readonly verb: Verb;
+  readonly text: string;
+  readonly forApplication?: true;
+  readonly forAdmin?: true;
+}
+
+const MORE: readonly Action[] = [
+  { verb: "weight", text: "Change weight" },
+  { verb: "reload", text: "Reload configuration", forAdmin: true },
+  { verb: "restart", text: "Restart application", forApplication: true },
+  { verb: "stop", text: "Stop application", forApplication: true },
+  { verb: "start", text: "Start application", forApplication: true },
 ];
 
 function Actions({ member }: { member: MemberStatus }) {
@@ -199,9 +207,8 @@ function Actions({ member }: { member: MemberStatus }) {
   const disabled = !fresh.value || !mayAct();
   const { name } = member;
   const first: Verb = member.state === "draining" || member.weight === 0 ? "resume" : "drain";
-  const more = MORE.filter(([verb]) =>
-    verb === "weight" || verb === "reload" || member.application !== undefined
-  );
+  const more = MORE.filter(({ forAdmin }) => !forAdmin || mayAll());
+  const hasNone = member.application?.configured === false;
   return (
     <div class="actions">
       <button type="button" disabled={disabled} onClick={() => wantAction(name, first)}>
@@ -218,7 +225,15 @@ function Actions({ member }: { member: MemberStatus }) {
         }}
       >
         <option value="">More</option>
-        {more.map(([verb, text]) => <option key={verb} value={verb}>{text}</option>)}
+        {more.map(({ verb, text, forApplication }) => {
+          const impossible = forApplication && hasNone;
+          return (
+            <option key={verb} value={verb} disabled={impossible}>
+              {text}
+              {impossible ? " (none is configured)" : "…"}
+            </option>
+          );
+        })}
       </select>
     </div>
   );

@@ -36,3 +36,8 @@ export function askForToken(problem: string): void {
 export function mayAct(): boolean {
   return me.value === undefined || me.value.role !== "monitor";
 }
+
+/** Whether it would let us do what only the role admin may. */
+export function mayAll(): boolean {
+  return me.value?.role === "admin";
+}

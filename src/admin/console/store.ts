@@ -39,7 +39,7 @@ export const events = signal<readonly LoggedEvent[]>([]);
 export const history = signal<History | undefined>(undefined);
 export const checks = signal<ChecksAnswer | undefined>(undefined);
 export const buckets = signal<BucketMap | undefined>(undefined);
-/** The service whose buckets are shown; empty: the first. */
+/** The service whose buckets are shown; empty: there is none yet, or none at all. */
 export const bucketService = signal("");
 
 export const link = computed<LinkState>(() => {

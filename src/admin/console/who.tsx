@@ -3,6 +3,7 @@
 import { effect, signal } from "@preact/signals";
 import type { ExplanationAnswer } from "../schemas.ts";
 import { get, Refusal } from "./api.ts";
+import { chosenService } from "./choice.ts";
 import { percent } from "./format.ts";
 import { Icon } from "./icons.tsx";
 import { colorOf } from "./palette.ts";
@@ -26,7 +27,8 @@ const refused = signal("");
 export const askedBucket = signal<number | undefined>(undefined);
 
 async function ask(question: Question): Promise<void> {
-  const query = new URLSearchParams({ client: question.client, service: question.service });
+  const query = new URLSearchParams({ client: question.client });
+  if (question.service !== "") query.set("service", question.service);
   if (question.port !== "") query.set("port", question.port);
   try {
     answer.value = await get<ExplanationAnswer>(`/api/v1/explain?${query}`);
@@ -59,7 +61,7 @@ effect(() => {
 });
 
 function submit(question: Question): void {
-  const service = question.service || (farm.peek()?.services[0]?.name ?? "");
+  const service = chosenService(farm.peek()?.services ?? [], question.service);
   typed.value = { ...question, service };
   seen = "";
   asked.value = { client: question.client.trim(), port: question.port.trim(), service };
@@ -104,7 +106,7 @@ export function Who() {
           <label for="service">Service</label>
           <select
             id="service"
-            value={question.service || services[0]?.name}
+            value={chosenService(services, question.service)}
             onChange={(event) => set({ service: event.currentTarget.value })}
           >
             {services.map(({ name }) => <option key={name} value={name}>{name}</option>)}

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { chosenService } from "../../../../src/admin/console/choice.ts";
 import { count, duration, list, percent } from "../../../../src/admin/console/format.ts";
 import { type History, joinHistory, MEASURES, SHOWN_MS } from "../../../../src/admin/console/history.ts";
 import { insightsOf } from "../../../../src/admin/console/insights.ts";
@@ -84,6 +85,14 @@ Deno.test("other files and other versions are told", () => {
     "The configuration of n3 differs from that of n1.",
     `Not all nodes run the same version: n2 runs 0.0.9, n1 runs ${status.version}.`,
   ]);
+});
+
+Deno.test("a service that is gone is not asked about", () => {
+  const services = [{ name: "http" }, { name: "dns" }];
+  assert.equal(chosenService(services, "dns"), "dns");
+  assert.equal(chosenService(services, "smtp"), "http");
+  assert.equal(chosenService(services, ""), "http");
+  assert.equal(chosenService([], "dns"), "");
 });
 
 Deno.test("numbers read as people write them", () => {
