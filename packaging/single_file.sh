@@ -20,6 +20,7 @@ is_ours() {
 unpack() {
   new=$(mktemp -d "$1/new.XXXXXXXX") || return 1
   trap 'rm -rf "$new"' EXIT
+  trap 'exit 1' HUP INT TERM
   tail -c +@OFFSET@ "$self" >"$new/payload" || fail "could not be unpacked into $1"
   case $(sha256sum <"$new/payload") in
     $hash*) ;;
@@ -32,10 +33,28 @@ unpack() {
   # Somebody may have been faster: then that one is used, once it is looked at.
   mv -T "$new/program" "$1/$hash" 2>/dev/null || [ -d "$1/$hash" ] || fail "could not be unpacked into $1"
   rm -rf "$new"
-  trap - EXIT
+  trap - EXIT HUP INT TERM
+  tidy "$1"
 }
 
-# Where systemd says; for root where root alone may write; in the user's cache; without a home beside the temporary files.
+# Removes what no start needs any more, when it is a day old: other versions that nothing runs, and what is left of starts
+# that were killed.
+tidy() {
+  for old in "$1"/*; do
+    case ${old##*/} in
+      "$hash") continue ;;
+      new.*) ;;
+      *[!0-9a-f]*) continue ;;
+    esac
+    changed=$(stat -c %Z "$old" 2>/dev/null) || continue
+    [ $(($(date +%s) - changed)) -gt 86400 ] || continue
+    case $(readlink /proc/[0-9]*/exe 2>/dev/null) in *"$old/"*) continue ;; esac
+    rm -rf "$old" || :
+  done
+}
+
+# Where systemd says, with CacheDirectoryMode=0700 in the unit (a directory of the default mode, 0755, is passed over); for
+# root where root alone may write; in the user's cache; without a home beside the temporary files.
 umask 077
 if [ "$uid" = 0 ] && [ -w /var/cache ]; then system=/var/cache/vipfarm; else system=; fi
 home=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
