@@ -231,6 +231,7 @@ class MembershipThread {
     const message = this.#codec.decode(bytes, this.#replay);
     if (typeof message === "string") {
       this.#refused[message]++;
+      if (message === "version") return this.#hearOtherVersion(bytes);
       if (message !== "duplicate" && message !== "replayed") return;
       const sender = this.#replay.recentSender(bytes);
       if (sender !== undefined) this.#networks.heard(network, sender, boottimeMs());
@@ -243,6 +244,14 @@ class MembershipThread {
     if (message.sender !== this.#plan.name) this.#networks.heard(network, message.sender, boottimeMs());
     const from = addressFromBytes(socket.sourceAddress(index).slice()).text;
     this.#membership.receive(message, boottimeMs(), realtimeMs(), from);
+    this.#carryOut();
+  }
+
+  #hearOtherVersion(bytes: Uint8Array): void {
+    const what = this.#codec.decodeOtherVersion(bytes, this.#replay);
+    if (what === undefined) return;
+    this.#replay.accept(this.#codec, what);
+    this.#membership.otherVersionHeard(what, boottimeMs(), realtimeMs());
     this.#carryOut();
   }
 

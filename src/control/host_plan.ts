@@ -3,6 +3,7 @@ import { type FarmConfig, type NodeConfig } from "../config/load.ts";
 import { type FarmKeys } from "../core/keys.ts";
 import { type GoodbyePlan, type HostPlan } from "../supervisor/messages.ts";
 import { type HeartbeatNetwork } from "../thread_messages.ts";
+import { PROTOCOL_VERSION } from "../wire/heartbeat.ts";
 import { fixedParts } from "./reload.ts";
 
 /** The interfaces with virtual IPs, in the order of the file. */
@@ -40,5 +41,5 @@ export function planGoodbye(
 /** Equal for two programs of one node whose tables and buckets mean the same. */
 export function identityOf(config: FarmConfig, node: string): string {
   const { admin: _, ...parts } = fixedParts(config);
-  return JSON.stringify([node, parts]);
+  return JSON.stringify([node, parts, PROTOCOL_VERSION]);
 }

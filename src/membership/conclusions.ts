@@ -68,6 +68,8 @@ export abstract class Conclusions extends MembershipState {
     if (nowMs - this.schedule.lastOkMs >= this.leaseIntervals() * this.intervalMs) {
       return "cannot send heartbeats";
     }
+    const otherVersion = this.otherVersions.obstacle(nowMs);
+    if (otherVersion !== undefined) return otherVersion;
     const self = { name: this.name, servicesDigest: this.servicesDigest };
     for (const member of this.members.values()) {
       if (this.isRecording(member, nowMs)) continue;

@@ -11,6 +11,7 @@ import {
   type Heartbeat,
   type HeldNode,
   type Order,
+  type OtherVersion,
   REPORT_BYTES_MAX,
   RETAINED_BITMAP_BYTES,
 } from "../wire/heartbeat.ts";
@@ -171,6 +172,14 @@ export class Membership extends Conclusions {
     this.#noticeTime(nowMs);
     this.orders.answer(id, code, text, nowMs);
     this.hurry();
+  }
+
+  /** A node of this farm speaks another version of the protocol (rule 13). */
+  otherVersionHeard(what: OtherVersion, nowMs: number, wallMs: number): void {
+    this.#noticeTime(nowMs);
+    const told = this.otherVersions.hear(what, nowMs, wallMs);
+    if (told !== undefined) this.say("error", "member.other_version", told, what.sender);
+    this.evaluate(nowMs);
   }
 
   /**

@@ -43,7 +43,7 @@ export class ReplayWindow implements ReplayGuard {
   }
 
   /** Takes note of a message that the codec accepted. */
-  accept(codec: HeartbeatCodec, message: Heartbeat): void {
+  accept(codec: HeartbeatCodec, message: Pick<Heartbeat, "sender" | "incarnation" | "sequence">): void {
     const { low, high } = codec.identify(message.sender);
     const key = `${high}:${low}`;
     this.#senders.delete(key); // to put it at the end: a Map keeps the order of insertion

@@ -14,6 +14,7 @@ import { Joining } from "./joining.ts";
 import { isRecording, knowsUs, listsUs, mustAcknowledge } from "./judgement.ts";
 import { type Member, restoreMember, saveMember } from "./member.ts";
 import { OrderDesk } from "./orders.ts";
+import { OtherVersions } from "./other_versions.ts";
 import { OwnSettings } from "./own.ts";
 import { quorumDeadlineMs, quorumProblem, type QuorumRule, type Votes } from "./quorum.ts";
 import { OwnReport } from "./report.ts";
@@ -45,6 +46,7 @@ export abstract class MembershipState {
   protected readonly herald = new Herald();
   protected readonly holds = new Holds();
   protected readonly orders: OrderDesk;
+  protected readonly otherVersions: OtherVersions;
   protected readonly schedule: SendSchedule;
   protected readonly joining: Joining;
   protected readonly sentTimes = new SentTimes();
@@ -94,6 +96,7 @@ export abstract class MembershipState {
     this.incarnationSinceMs = options.nowMs;
     this.schedule = new SendSchedule(options.intervalMs, options.nowMs);
     this.joining = new Joining(options.intervalMs, options.nowMs);
+    this.otherVersions = new OtherVersions(options.name);
     this.orders = new OrderDesk(options.name, (effect) => this.herald.push(effect));
   }
 

@@ -17,7 +17,8 @@
  * ```
  *
  * A later version of the program may append fields to the body, and know orders that this one does not: both are passed
- * over, so that nodes of neighbouring versions form one farm while it is upgraded.
+ * over, so that nodes of neighbouring versions form one farm while it is upgraded. Another protocol version keeps the header,
+ * the beginning of the body (`BodyBeginning`) and the authentication code as they are: so each knows of nodes that speak it.
  *
  * A message is checked in the order of cost, so that a flood of forged ones costs about 100 ns each: length, magic
  * and version, farm tag, header check (a forger without the secret gets no further), replay (a forger who sends
@@ -28,7 +29,13 @@
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto";
 import { VipfarmError } from "../core/errors.ts";
 import { HEARTBEAT_BYTES_MAX } from "../core/limits.ts";
-import { type HeartbeatBody, readBody, writeBody } from "./heartbeat_body.ts";
+import {
+  type BodyBeginning,
+  type HeartbeatBody,
+  readBody,
+  readBodyBeginning,
+  writeBody,
+} from "./heartbeat_body.ts";
 
 export type {
   Answer,
@@ -55,6 +62,14 @@ export interface Heartbeat extends HeartbeatBody {
   readonly incarnation: number;
   /** Grows with every message of this incarnation. */
   readonly sequence: number;
+}
+
+/** A genuine heartbeat of this farm, refused as `version`: as much of it as all versions have in common. */
+export interface OtherVersion extends BodyBeginning {
+  readonly incarnation: number;
+  readonly sequence: number;
+  readonly version: number;
+  readonly ownVersion: number;
 }
 
 /** Why a message was refused. Every refusal is one of these, and is counted under this name. */
@@ -101,7 +116,8 @@ export interface HeartbeatCodecOptions {
 
 export const HEARTBEAT_HEADER_BYTES = 40;
 export const HEARTBEAT_HMAC_BYTES = 16;
-const PROTOCOL_VERSION = 2;
+/** No program goes on in the place of one that speaks another. */
+export const PROTOCOL_VERSION = 2;
 const AT_LENGTH = 8, AT_INCARNATION = 10, AT_SEQUENCE = 16, AT_SENDER = 24, AT_CHECK = 32;
 /** Largest incarnation and sequence: 48 bits hold wall-clock milliseconds until the year 10889. */
 const UINT48_MAX = 2 ** 48 - 1;
@@ -154,10 +170,29 @@ export class HeartbeatCodec {
    * guard of an accepted message before the next call, otherwise the same message is accepted again.
    */
   decode(bytes: Uint8Array, guard: ReplayGuard): Heartbeat | RejectReason {
-    const length = bytes.length;
-    if (length < HEARTBEAT_HEADER_BYTES + HEARTBEAT_HMAC_BYTES) return "short";
+    if (bytes.length < HEARTBEAT_HEADER_BYTES + HEARTBEAT_HMAC_BYTES) return "short";
     if (bytes[0] !== 0x56 || bytes[1] !== 0x46) return "magic";
     if (bytes[2] !== PROTOCOL_VERSION) return "version";
+    const problem = this.#problem(bytes, guard);
+    if (problem !== undefined) return problem;
+    // From here on the sender knows the farm's secret; what is wrong now is a fault, not an attack.
+    const body = readBody(bytes, HEARTBEAT_HEADER_BYTES, bytes.length - HEARTBEAT_HMAC_BYTES);
+    if (body === undefined || !this.#isFrom(bytes, body.sender)) return "malformed";
+    return { ...body, ...numbersOf(bytes) };
+  }
+
+  /** What a message that was refused as `version` says, if it is genuine and new to the guard; as {@link decode}. */
+  decodeOtherVersion(bytes: Uint8Array, guard: ReplayGuard): OtherVersion | undefined {
+    if (this.#problem(bytes, guard) !== undefined) return undefined;
+    const end = bytes.length - HEARTBEAT_HMAC_BYTES;
+    const beginning = readBodyBeginning(bytes, HEARTBEAT_HEADER_BYTES, end);
+    if (beginning === undefined || !this.#isFrom(bytes, beginning.sender)) return undefined;
+    return { ...beginning, ...numbersOf(bytes), version: bytes[2], ownVersion: PROTOCOL_VERSION };
+  }
+
+  /** Why a message is not a genuine new one of this farm: what all versions have in common. */
+  #problem(bytes: Uint8Array, guard: ReplayGuard): RejectReason | undefined {
+    const { length } = bytes;
     if ((bytes[AT_LENGTH] << 8 | bytes[AT_LENGTH + 1]) !== length || length > HEARTBEAT_BYTES_MAX) {
       return "length";
     }
@@ -167,19 +202,20 @@ export class HeartbeatCodec {
     if (hash.high !== readInt32(bytes, AT_CHECK) || hash.low !== readInt32(bytes, AT_CHECK + 4)) {
       return "headerCheck";
     }
-    const incarnation = readUint48(bytes, AT_INCARNATION), sequence = readUint48(bytes, AT_SEQUENCE);
+    const { incarnation, sequence } = numbersOf(bytes);
     const idHigh = readInt32(bytes, AT_SENDER), idLow = readInt32(bytes, AT_SENDER + 4);
     const judgement = guard.judge(idLow, idHigh, incarnation, sequence);
     if (judgement !== "fresh") return judgement;
     const bodyEnd = length - HEARTBEAT_HMAC_BYTES;
     const mac = createHmac("sha256", this.#key).update(bytes.subarray(0, bodyEnd)).digest();
     if (!timingSafeEqual(mac.subarray(0, HEARTBEAT_HMAC_BYTES), bytes.subarray(bodyEnd))) return "hmac";
-    // From here on the sender knows the farm's secret; what is wrong now is a fault, not an attack.
-    const body = readBody(bytes, HEARTBEAT_HEADER_BYTES, bodyEnd);
-    if (body === undefined) return "malformed";
-    this.identify(body.sender);
-    if (hash.high !== idHigh || hash.low !== idLow) return "malformed";
-    return { ...body, incarnation, sequence };
+    return undefined;
+  }
+
+  /** Whether the header names the sender that the body does. */
+  #isFrom(bytes: Uint8Array, sender: string): boolean {
+    const { high, low } = this.identify(sender);
+    return high === readInt32(bytes, AT_SENDER) && low === readInt32(bytes, AT_SENDER + 4);
   }
 
   /** Hashes a name to the sender identity of headers; it stands in the header hash afterwards. */
@@ -188,6 +224,10 @@ export class HeartbeatCodec {
     this.#headerHash.hash(bytes, 0, bytes.length);
     return this.#headerHash;
   }
+}
+
+function numbersOf(bytes: Uint8Array): Pick<Heartbeat, "incarnation" | "sequence"> {
+  return { incarnation: readUint48(bytes, AT_INCARNATION), sequence: readUint48(bytes, AT_SEQUENCE) };
 }
 
 function readInt32(bytes: Uint8Array, at: number): number {

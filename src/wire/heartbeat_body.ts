@@ -82,7 +82,7 @@ export interface HeartbeatBody {
   readonly wallClockMs: number;
   /** Frames to the virtual IPs that the sender saw since its start. */
   readonly vipFramesSeen: number;
-  /** With the state `left`: the sender's connections may be back within this time; 0 if not. */
+  /** With the state `left`, or if the sender is missed: its connections may be back within this time; 0 if not. */
   readonly holdMs: number;
   readonly heard: readonly HeardMember[];
   readonly retained: readonly Retained[];
@@ -175,16 +175,35 @@ export function writeBody(body: HeartbeatBody, out: Uint8Array, at: number): num
   return writer.at;
 }
 
+/** What every version of the protocol has at the beginning of its body, in this form: see `OtherVersion`. */
+export type BodyBeginning = Pick<
+  HeartbeatBody,
+  "sender" | "intervalMs" | "state" | "binding" | "settingsVersion" | "servicesDigest" | "wallClockMs"
+>;
+
+/** The beginning of a body between `at` and `end`, whatever follows it; `undefined` if it is none. */
+export function readBodyBeginning(bytes: Uint8Array, at: number, end: number): BodyBeginning | undefined {
+  const reader = new Reader(bytes, at, end);
+  const beginning = readBeginning(reader);
+  return reader.failed || beginning.intervalMs < INTERVAL_MS_MIN ? undefined : beginning;
+}
+
+function readBeginning(reader: Reader): BodyBeginning {
+  return {
+    sender: reader.name(),
+    intervalMs: reader.uint(2, INTERVAL_MS_MAX),
+    state: reader.choice(STATES),
+    binding: reader.uint(1, FLAG_BINDING) === FLAG_BINDING,
+    settingsVersion: reader.uint(4),
+    servicesDigest: reader.uint(4),
+    wallClockMs: reader.uint(6),
+  };
+}
+
 /** The body between `at` and `end`, or `undefined` if the bytes are anything but exactly one body. */
 export function readBody(bytes: Uint8Array, at: number, end: number): HeartbeatBody | undefined {
   const reader = new Reader(bytes, at, end);
-  const sender = reader.name();
-  const intervalMs = reader.uint(2, INTERVAL_MS_MAX);
-  const state = reader.choice(STATES);
-  const binding = reader.uint(1, FLAG_BINDING) === FLAG_BINDING;
-  const settingsVersion = reader.uint(4);
-  const servicesDigest = reader.uint(4);
-  const wallClockMs = reader.uint(6);
+  const beginning = readBeginning(reader);
   const vipFramesSeen = reader.uint(6);
   const holdMs = reader.uint(2, HOLD_MS_MAX);
   const weights = reader.list(TABLES_MAX, () => reader.weight());
@@ -218,16 +237,10 @@ export function readBody(bytes: Uint8Array, at: number, end: number): HeartbeatB
   }));
   const report = reader.whole(REPORT_BYTES_MAX);
   // What a later version has appended here is not read.
-  if (reader.failed || intervalMs < INTERVAL_MS_MIN) return undefined;
+  if (reader.failed || beginning.intervalMs < INTERVAL_MS_MIN) return undefined;
   return {
-    sender,
-    intervalMs,
-    state,
-    binding,
-    settingsVersion,
+    ...beginning,
     weights,
-    servicesDigest,
-    wallClockMs,
     vipFramesSeen,
     holdMs,
     heard,

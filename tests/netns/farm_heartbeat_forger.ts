@@ -7,6 +7,7 @@ import type { Capture } from "../../src/lab/capture.ts";
 import type { Lab } from "../../src/lab/lab.ts";
 import { SipHasher } from "../../src/ownership/siphash.ts";
 import { type Heartbeat, HEARTBEAT_HEADER_BYTES, HeartbeatCodec } from "../../src/wire/heartbeat.ts";
+import { sealed } from "../unit/wire/sealed.ts";
 import { metric } from "./farm_failure_support.ts";
 import type { Sending, Sent } from "./farm_heartbeat_sender.ts";
 
@@ -102,8 +103,28 @@ function codecOf(keys: FarmKeys): HeartbeatCodec {
   });
 }
 
+/** What a node would go on to send if it spoke a later version of the protocol. */
+export function ofLaterVersion(
+  recorded: Datagrams,
+  keys: FarmKeys,
+  sender: string,
+  count: number,
+): Datagrams {
+  const codec = codecOf(keys);
+  const heartbeat = said(recorded, keys).find((each) => each.sender === sender);
+  assert.ok(heartbeat !== undefined);
+  return Array.from({ length: count }, (_, i) => {
+    const later = { ...heartbeat, incarnation: heartbeat.incarnation + 3_600_000, sequence: i + 1 };
+    return sealed(codec.encode(later), keys, (body) => body, 1);
+  });
+}
+
 /** Sends from the client's namespace. */
-export async function send(lab: Lab, datagrams: Datagrams, flood?: Sending["flood"]): Promise<Sent> {
+export async function send(
+  lab: Lab,
+  datagrams: Datagrams,
+  { flood, perSecond }: Pick<Sending, "flood" | "perSecond"> = {},
+): Promise<Sent> {
   const program = new URL("./farm_heartbeat_sender.ts", import.meta.url).pathname;
   const sending: Sending = {
     interfaceName: "eth0",
@@ -111,6 +132,7 @@ export async function send(lab: Lab, datagrams: Datagrams, flood?: Sending["floo
     port: PORT,
     datagrams: datagrams.map((bytes) => bytes.toBase64()),
     flood,
+    perSecond,
   };
   const output = await lab.run("c1", [Deno.execPath(), "run", "-A", "--quiet", program], {
     input: JSON.stringify(sending),

@@ -15,6 +15,8 @@ export interface Sending {
   readonly port: number;
   /** In base64; sent in this order. */
   readonly datagrams: readonly string[];
+  /** How many a second, if each is sent once; without, as many as no receiver loses. */
+  readonly perSecond?: number;
   /** Sends them again and again for this long, at `perSecond`; without, each is sent once, without haste. */
   readonly flood?: { readonly durationMs: number; readonly perSecond: number };
 }
@@ -62,11 +64,12 @@ function sendOnce(
   socket: UdpSocket,
   group: Uint8Array,
   datagrams: readonly Uint8Array<ArrayBuffer>[],
+  perSecond = UNHURRIED_PER_SECOND,
 ): number {
   const beganMs = performance.now();
   let count = 0;
   for (const datagram of datagrams) {
-    pace(count, UNHURRIED_PER_SECOND, beganMs);
+    pace(count, perSecond, beganMs);
     if (socket.sendTo(datagram, group, socket.port)) count++;
   }
   return count;
@@ -90,14 +93,14 @@ function sendFlood(
   return count;
 }
 
-function send({ interfaceName, group, port, datagrams, flood }: Sending): Sent {
+function send({ interfaceName, group, port, datagrams, perSecond, flood }: Sending): Sent {
   const { index } = interfaceByName(interfaceName);
   const address = new Uint8Array(group);
   const socket = UdpSocket.openMulticast({ interfaceIndex: index, interfaceName, group: address, port });
   const decoded = datagrams.map((text) => Uint8Array.fromBase64(text));
   const beganMs = performance.now();
   const count = flood === undefined
-    ? sendOnce(socket, address, decoded)
+    ? sendOnce(socket, address, decoded, perSecond)
     : sendFlood(socket, address, decoded, flood);
   const durationMs = performance.now() - beganMs;
   socket.close();

@@ -5,7 +5,15 @@ import { deriveKeys } from "../../src/core/keys.ts";
 import type { Lab } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
 import { eventsOf, ignore, keysOf, metric, startFarm, waitForDeath } from "./farm_failure_support.ts";
-import { altered, type Datagrams, forged, random, record, send } from "./farm_heartbeat_forger.ts";
+import {
+  altered,
+  type Datagrams,
+  forged,
+  ofLaterVersion,
+  random,
+  record,
+  send,
+} from "./farm_heartbeat_forger.ts";
 
 Deno.test({ name: "heartbeats that are not genuine change nothing but a counter", ignore }, async () => {
   await using lab = await startFarm({ nodes: 3, clients: 1 });
@@ -79,6 +87,35 @@ Deno.test(
   },
 );
 
+Deno.test(
+  { name: "a node does not serve beside one that speaks another protocol version", ignore },
+  async () => {
+    await using lab = await startFarm({ nodes: 2, clients: 1 });
+    const recorded = await record(lab);
+    const [n1, n2] = lab.nodes;
+    await n2.stopDaemon();
+    await lab.waitForMembers(["n1"]);
+    const self = async () => (await n1.farm()).members.find(({ self }) => self)!;
+    const told = async () => (await eventsOf(n1)).filter(({ kind }) => kind === "member.other_version");
+    // As n2 would be heard with the program of a later version: up, for fifteen seconds.
+    const sending = send(lab, ofLaterVersion(recorded, await keysOf(lab), "n2", 150), { perSecond: 10 });
+    await lab.waitFor(async () => (await told()).length > 0, 10_000, "n1 to tell of the other version");
+    assert.equal((await self()).state, "up", "who is up goes on");
+    await n1.stopDaemon();
+    await lab.startNode("n1", { wait: false });
+    await lab.waitFor(
+      async () => /^n2 speaks protocol \d+, this node \d+$/.test((await self()).reason ?? ""),
+      10_000,
+      "n1 to wait for that reason",
+    );
+    assert.equal((await self()).state, "joining");
+    assert.match((await told())[0].message, /^n2 speaks protocol .* Run one version on all nodes\.$/);
+    await sending;
+    await lab.waitForMembers(["n1"]);
+    assert.equal((await told()).length, 1);
+  },
+);
+
 Deno.test({ name: "100,000 false heartbeats a second eject nobody", ignore }, async () => {
   await using lab = await startFarm({ nodes: 3, clients: 1 });
   const recorded = await record(lab);
@@ -92,7 +129,7 @@ Deno.test({ name: "100,000 false heartbeats a second eject nobody", ignore }, as
   ];
   const before = await snapshot(lab);
   const refusedBefore = await Promise.all(lab.nodes.map(refusedBy));
-  const sent = await send(lab, mixed, { durationMs: 5_000, perSecond: 100_000 });
+  const sent = await send(lab, mixed, { flood: { durationMs: 5_000, perSecond: 100_000 } });
   const after = await snapshot(lab);
   const refused = await Promise.all(
     lab.nodes.map(async (node, i) => total(await refusedBy(node)) - total(refusedBefore[i])),

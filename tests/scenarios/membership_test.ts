@@ -430,3 +430,39 @@ story(
   },
   { kind: "witness", address: "192.0.2.1", expected: ["n1", "n2"] },
 );
+
+story(
+  "other_version",
+  "A node of another protocol version does not serve beside the farm, and does when the farm is gone.",
+  (world) => {
+    const [n1, n2] = farm(world, "n1", "n2");
+    const n3 = world.addNode("n3");
+    n3.version++;
+    world.start(n3);
+    world.run(2000);
+    shares(world);
+    states(world, n3);
+    world.leave(n1);
+    world.leave(n2);
+    world.run(2000);
+    shares(world);
+  },
+);
+
+story(
+  "other_version_at_once",
+  "Two nodes of different protocol versions start at once: one of them serves.",
+  (world) => {
+    const n1 = world.addNode("n1"), n2 = world.addNode("n2");
+    n2.version++;
+    world.start(n1);
+    world.start(n2);
+    world.run(2000);
+    shares(world);
+    states(world, n2);
+    world.note("", "n1 is stopped");
+    world.leave(n1);
+    world.run(2000);
+    shares(world);
+  },
+);

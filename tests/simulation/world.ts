@@ -11,7 +11,7 @@ import { claimsBucket } from "../../src/membership/claims.ts";
 import { Membership } from "../../src/membership/membership.ts";
 import type { QuorumRule } from "../../src/membership/quorum.ts";
 import type { Effect, MembershipOptions } from "../../src/membership/types.ts";
-import type { Heartbeat } from "../../src/wire/heartbeat.ts";
+import { type Heartbeat, PROTOCOL_VERSION } from "../../src/wire/heartbeat.ts";
 import { Agenda, FAIR_WEATHER, Random, type Weather } from "./network.ts";
 
 /** Nothing that was sent within this time has arrived: then, and only then, two nodes may disagree. */
@@ -49,6 +49,8 @@ export class SimulatedNode {
   wallOffsetMs = 0;
   weights: number[] = [1, 100];
   draining = false;
+  /** Of the protocol. */
+  version = PROTOCOL_VERSION;
   leaseDeadlineMs = 0;
   /** Bit for each watched bucket. */
   claimed = 0;
@@ -413,6 +415,10 @@ export class World {
 
   #takeIn(to: SimulatedNode, { message, sentMs, from }: Held): void {
     if (to.membership === undefined || !this.#fresh(to, message)) return;
+    if (to.version !== from.version) {
+      const what = { ...message, version: from.version, ownVersion: to.version };
+      return to.membership.otherVersionHeard(what, to.localMs(this.nowMs), this.#wallMs(to));
+    }
     to.contactMs.set(from, Math.max(to.contactMs.get(from) ?? -Infinity, sentMs));
     to.membership.receive(message, to.localMs(this.nowMs), this.#wallMs(to));
   }

@@ -1,20 +1,18 @@
 /** Nodes of neighbouring versions in one farm: what a later version may do, so that this one still understands it. */
 import assert from "node:assert/strict";
-import { createHmac } from "node:crypto";
 import { deriveKeys } from "../../../src/core/keys.ts";
 import { SipHasher } from "../../../src/ownership/siphash.ts";
 import {
   type Heartbeat,
-  HEARTBEAT_HEADER_BYTES,
-  HEARTBEAT_HMAC_BYTES,
   HeartbeatCodec,
   type Order,
+  PROTOCOL_VERSION,
+  type ReplayGuard,
 } from "../../../src/wire/heartbeat.ts";
+import { sealed, type SealKeys } from "./sealed.ts";
 
 const KEYS = deriveKeys(Uint8Array.from({ length: 32 }, (_, i) => i), "web");
 const ACCEPTING = { judge: () => "fresh" as const };
-/** Where the header check stands, over all before it. */
-const AT_VERSION = 2, AT_LENGTH = 8, AT_CHECK = 32;
 
 const order = (verb: Order["verb"], id: string): Order => ({
   id: id.repeat(16),
@@ -49,23 +47,12 @@ function codec(): HeartbeatCodec {
 }
 
 /** The message with another body, as a program that knows the secret sends it. */
-function rewrite(change: (body: Uint8Array) => Uint8Array, versionsLater = 0): Uint8Array {
-  const bytes = codec().encode(MESSAGE);
-  const body = change(bytes.slice(HEARTBEAT_HEADER_BYTES, bytes.length - HEARTBEAT_HMAC_BYTES));
-  const out = new Uint8Array(HEARTBEAT_HEADER_BYTES + body.length + HEARTBEAT_HMAC_BYTES);
-  out.set(bytes.subarray(0, HEARTBEAT_HEADER_BYTES));
-  out.set(body, HEARTBEAT_HEADER_BYTES);
-  const view = new DataView(out.buffer);
-  out[AT_VERSION] += versionsLater;
-  view.setUint16(AT_LENGTH, out.length);
-  const hash = new SipHasher(KEYS.headerKey);
-  hash.hash(out, 0, AT_CHECK);
-  view.setInt32(AT_CHECK, hash.high);
-  view.setInt32(AT_CHECK + 4, hash.low);
-  const end = out.length - HEARTBEAT_HMAC_BYTES;
-  const mac = createHmac("sha256", KEYS.heartbeatKey).update(out.subarray(0, end)).digest();
-  out.set(mac.subarray(0, HEARTBEAT_HMAC_BYTES), end);
-  return out;
+function rewrite(
+  change: (body: Uint8Array) => Uint8Array,
+  versionsLater = 0,
+  keys: SealKeys = KEYS,
+): Uint8Array {
+  return sealed(codec().encode(MESSAGE), keys, change, versionsLater);
 }
 
 Deno.test("fields that a later version appends are passed over", () => {
@@ -91,4 +78,53 @@ Deno.test("another protocol version is refused by that name, not as a forgery", 
 
 Deno.test("a body that ends early is malformed, whatever the version", () => {
   assert.equal(codec().decode(rewrite((body) => body.slice(0, -1)), ACCEPTING), "malformed");
+});
+
+/** Behind the name, interval, state, flags, version of settings, digest and clock. */
+const BEGINNING_BYTES = 1 + "n2".length + 2 + 1 + 1 + 4 + 4 + 6;
+
+Deno.test("of another protocol version the common beginning is read, whatever follows it", () => {
+  for (const versionsLater of [1, -1]) {
+    const other = rewrite(
+      (body) => Uint8Array.of(...body.slice(0, BEGINNING_BYTES), 255, 255),
+      versionsLater,
+    );
+    const { sender, incarnation, sequence, intervalMs, state, binding, wallClockMs } = MESSAGE;
+    const { settingsVersion, servicesDigest } = MESSAGE;
+    assert.deepEqual(codec().decodeOtherVersion(other, ACCEPTING), {
+      sender,
+      incarnation,
+      sequence,
+      intervalMs,
+      state,
+      binding,
+      wallClockMs,
+      settingsVersion,
+      servicesDigest,
+      version: PROTOCOL_VERSION + versionsLater,
+      ownVersion: PROTOCOL_VERSION,
+    });
+  }
+});
+
+Deno.test("of another protocol version nothing is believed that a stranger can send", () => {
+  const other = rewrite((body) => body, 1);
+  const read = (bytes: Uint8Array, guard: ReplayGuard = ACCEPTING) =>
+    codec().decodeOtherVersion(bytes, guard);
+  assert.notEqual(read(other), undefined);
+  const strange = deriveKeys(new Uint8Array(32), "web");
+  assert.equal(read(rewrite((body) => body, 1, strange)), undefined, "without the secret");
+  assert.equal(read(rewrite((body) => body, 1, { ...strange, headerKey: KEYS.headerKey })), undefined);
+  for (let at = 3; at < other.length; at++) {
+    const changed = other.slice();
+    changed[at] ^= 1;
+    assert.equal(read(changed), undefined, `with byte ${at} changed`);
+  }
+  for (let length = 56; length < other.length; length++) {
+    assert.equal(read(other.slice(0, length)), undefined);
+  }
+  assert.equal(read(other, { judge: () => "replayed" }), undefined);
+  assert.equal(read(rewrite((body) => body.slice(0, BEGINNING_BYTES - 1), 1)), undefined);
+  const named = rewrite((body) => Uint8Array.of(2, ...new TextEncoder().encode("n3"), ...body.slice(3)), 1);
+  assert.equal(read(named), undefined, "with another name than its header says");
 });
