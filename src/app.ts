@@ -32,6 +32,7 @@ import { Thread } from "./control/thread.ts";
 import { EXIT, VipfarmError } from "./core/errors.ts";
 import { type FarmEventInit } from "./core/events.ts";
 import { deriveKeys } from "./core/keys.ts";
+import { CUT_AHEAD_MS } from "./dataplane/frame_gate.ts";
 import { SharedClaims } from "./dataplane/shared.ts";
 import { entryPoint } from "./entry_points.ts";
 import { type Notifier } from "./notify/notifier.ts";
@@ -60,8 +61,6 @@ export interface DaemonOptions {
 const FRAMES_INTERVAL_MS = 1_000;
 /** A thread that does not answer for this long at a stop is not waited for. */
 const STOP_STEP_MS_MAX = 2_000;
-/** The cut between two programs lies this far (µs) ahead, so that the packet threads know of it when it comes. */
-const CUT_AHEAD_US = 1_000;
 
 /** Runs the daemon until its supervisor ends it; returns the exit code. Throws VipfarmError when it cannot start. */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
@@ -296,7 +295,7 @@ class Daemon {
   /** Another process goes on: decides the frames that are this one's, and ends without a word to the others. */
   async #finish(): Promise<void> {
     const { supervisor } = this.options;
-    const cutUs = realtimeMs() * 1e3 + CUT_AHEAD_US;
+    const cutUs = (realtimeMs() + CUT_AHEAD_MS) * 1e3;
     this.#claims.setWindow("upToCut", cutUs);
     for (const { thread } of this.#dataplanes) thread.wake.signal();
     supervisor.tell({ say: "cut", cutUs });

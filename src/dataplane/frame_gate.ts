@@ -5,23 +5,29 @@
  */
 import { type SharedClaims } from "./shared.ts";
 
-/** The kernel fills a frame in after it took the time; on a busy machine this much (µs) after. */
-const SETTLE_US = 5_000;
-/** No ring holds a frame back for longer without being full: after it, none from before the cut is left. */
-const BACKLOG_US = 1_000_000;
+/** The cut lies this far ahead (ms) when it is set, so that the packet threads know of it when it comes. */
+export const CUT_AHEAD_MS = 1;
+/** The kernel fills a frame in after it took the time; on a busy machine this much (ms) after. */
+const SETTLE_MS = 5;
+/** No ring holds a frame back for longer (ms) without being full: after it, none from before the cut is left. */
+const BACKLOG_MS = 1_000;
 
 export type Passes = (capturedUs: number) => boolean;
 
 const NONE: Passes = () => false;
 
-/** One packet thread's view of the window in `claims`. */
+/**
+ * One packet thread's view of the window in `claims`. Frames have the wall clock's time, and so has the cut; how long ago
+ * it was goes by a clock that nobody sets.
+ */
 export class FrameGate {
-  #isOpen = false;
+  /** When this thread first saw the cut. */
+  #cutSeenMs: number | undefined;
 
   constructor(readonly claims: Pick<SharedClaims, "window" | "cutUs">) {}
 
-  /** What decides on frames now: nothing at all as a rule. `later`: leave them in the ring. */
-  passes(nowUs: number): Passes | "later" | undefined {
+  /** What decides on frames now: nothing at all as a rule. `later`: leave them in the ring. `nowMs` is since boot. */
+  passes(nowMs: number): Passes | "later" | undefined {
     const { claims } = this;
     switch (claims.window) {
       case "all":
@@ -32,18 +38,21 @@ export class FrameGate {
         return "later";
       case "upToCut": {
         const { cutUs } = claims;
+        this.#cutSeenMs ??= nowMs;
         return (capturedUs) => capturedUs <= cutUs;
       }
       case "afterCut": {
         const { cutUs } = claims;
-        if (nowUs - cutUs > BACKLOG_US) this.#isOpen = true;
-        return this.#isOpen ? undefined : (capturedUs) => capturedUs > cutUs;
+        this.#cutSeenMs ??= nowMs;
+        if (nowMs - this.#cutSeenMs > CUT_AHEAD_MS + BACKLOG_MS) return undefined;
+        return (capturedUs) => capturedUs > cutUs;
       }
     }
   }
 
   /** Whether every frame up to the cut has been captured: with an empty ring, this thread has nothing more to do. */
-  isOver(nowUs: number): boolean {
-    return this.claims.window === "upToCut" && nowUs - this.claims.cutUs > SETTLE_US;
+  isOver(nowMs: number): boolean {
+    return this.claims.window === "upToCut" && this.#cutSeenMs !== undefined &&
+      nowMs - this.#cutSeenMs > CUT_AHEAD_MS + SETTLE_MS;
   }
 }

@@ -2,7 +2,7 @@
  * The packet thread's loop: ring to pipeline to TUN, until asked to stop. It sweeps the ring until that is empty, then
  * sleeps in poll(2). What the kernel gives and takes goes through here; the decisions are the pipeline's.
  */
-import { boottimeMs32, realtimeMs } from "../../ffi/clock.ts";
+import { boottimeMs, boottimeMs32 } from "../../ffi/clock.ts";
 import { EventFd } from "../../ffi/eventfd.ts";
 import {
   FRAME_BYTES_WHOLE_PACKET,
@@ -55,7 +55,7 @@ export function runPacketLoop(plan: DataplanePlan, started: (refused?: string) =
   started(refused);
   let statisticsAt = boottimeMs32();
   while (!claims.stopRequested) {
-    const passes = gate.passes(realtimeMs() * 1e3);
+    const passes = gate.passes(boottimeMs());
     if (passes === "later") {
       counters.noteSweep();
       pollWake.wait(SLEEP_MS_MAX);
@@ -64,7 +64,7 @@ export function runPacketLoop(plan: DataplanePlan, started: (refused?: string) =
     }
     const emptied = ring.sweep(FRAMES_PER_SWEEP, pipeline, passes);
     counters.noteSweep();
-    if (emptied && gate.isOver(realtimeMs() * 1e3)) break;
+    if (emptied && gate.isOver(boottimeMs())) break;
     const now32 = boottimeMs32();
     if (pipeline.fragments.heldCount > 0) pipeline.fragments.expire(now32);
     counters.slots[EXTRA.fragments_expired] += pipeline.fragments.takeExpired();
