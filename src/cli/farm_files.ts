@@ -1,10 +1,10 @@
 /** The files of a farm on this host: the configuration, which anybody may read, and the secret, which only the daemon may. */
 import { dirname } from "node:path";
-import { serviceUser, type User } from "../host/user.ts";
+import { FARM_FILE, serviceUser } from "../host/service.ts";
+import { type User } from "../host/user.ts";
 import { writeNewFile } from "./new_file.ts";
 
-/** Where packages put it, and where the systemd unit looks. */
-export const FARM_FILE = "/etc/vipfarm/vipfarm.yaml";
+export { FARM_FILE };
 export const SECRET_NAME = "secret";
 
 /** Whether there is such a file. */

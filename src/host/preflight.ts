@@ -1,21 +1,25 @@
 /** `vipfarm preflight`: is this host ready to be this node? Looks only; changes nothing. */
 
+import { resolve } from "node:path";
 import { interfaceByName } from "../../ffi/interface.ts";
 import { addresses, type Link, links } from "../../ffi/rtnetlink.ts";
 import { checkAgainstHost } from "../config/host_check.ts";
 import { hostInterfaces } from "../config/host_interfaces.ts";
-import { type FarmConfig, forNode, type NodeConfig } from "../config/load.ts";
+import { type FarmConfig, forNode, type NodeConfig, problemAt } from "../config/load.ts";
 import { inspectSecret } from "../config/secret.ts";
 import { addressFromBytes, inNetwork, sameAddress } from "../core/address.ts";
 import { VipfarmError } from "../core/errors.ts";
 import { formatMac } from "../wire/ethernet.ts";
 import { checkApplicationHere } from "./application_check.ts";
 import { capabilityFindings } from "./capabilities.ts";
+import { fileFindings, type Reader } from "./file_findings.ts";
 import type { Finding } from "./finding.ts";
 import { lanFindings } from "./lan_findings.ts";
 import { expectedPackets, firewallFindings, type FirewallRules } from "./firewall.ts";
 import { listenFindings } from "./neighbours.ts";
 import { networkManagerFindings } from "./network_managers.ts";
+import { programOutput } from "./program_output.ts";
+import { FARM_FILE, mayRead, serviceUser } from "./service.ts";
 import { interfaceSysctl, readSysctl } from "./sysctl_file.ts";
 import { effectiveValue, VIP_INTERFACE_REQUIREMENTS } from "./sysctls.ts";
 import { driverOf, kindOf, virtualMachineFindings } from "./virtual_machine.ts";
@@ -27,14 +31,14 @@ const KERNEL_MIN = [5, 10] as const;
 /** ARPHRD_ETHER and ARPHRD_NONE (the TUN device), linux/if_arp.h. */
 const TYPE_ETHERNET = 1;
 const TYPE_NONE = 65_534;
-/** A helper program that takes longer says nothing. */
-const PROGRAM_TIMEOUT_MS = 3000;
+
 /** Looks at everything that the daemon would need here as the node of that name. */
 export async function preflight(config: FarmConfig, nodeName: string): Promise<Finding[]> {
   const node = forNode(config, nodeName);
   const interfaces = [...new Set(node.virtualIps.map((vip) => vip.interface))];
   const outside = Promise.all([
     secretFindings(config.secretFile),
+    serviceReader(config).then((reader) => fileFindings(config, reader)),
     firewall(config, node),
     clockFindings(),
     ...interfaces.map((name) => makeFindings(name, node)),
@@ -201,13 +205,20 @@ async function secretFindings(path: string): Promise<Finding[]> {
   return [{ ok, what: problem.message, remedy: `Expected: ${problem.expected}` }];
 }
 
+/** The package's service, if it is its file that is looked at: it reads as its own user what root can always read. */
+async function serviceReader(config: FarmConfig): Promise<Reader | undefined> {
+  const { file } = problemAt(config, { path: [], message: "", expected: "" });
+  const user = resolve(file) === FARM_FILE && Deno.uid() === 0 ? await serviceUser() : undefined;
+  return user && { name: user.name, mayRead: (path) => mayRead(user, path) };
+}
+
 async function firewall(config: FarmConfig, node: NodeConfig): Promise<Finding[]> {
   const programs = ["iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy"];
   const saved = await Promise.all(
-    programs.map(async (name) => [name, await output(`${name}-save`, [])] as const),
+    programs.map(async (name) => [name, await programOutput(`${name}-save`, [])] as const),
   );
   const rules: FirewallRules = {
-    nft: await output("nft", ["-j", "list", "ruleset"]),
+    nft: await programOutput("nft", ["-j", "list", "ruleset"]),
     iptables: new Map(saved.flatMap(([name, text]) => text === undefined ? [] : [[name, text] as const])),
   };
   // Most hosts without these programs have no firewall.
@@ -219,12 +230,12 @@ async function makeFindings(name: string, node: NodeConfig): Promise<Finding[]> 
   const link = findLink(name);
   if (link === undefined) return [];
   const modes = node.virtualIps.filter((vip) => vip.interface === name).map(({ mode }) => mode);
-  const kind = kindOf(await output("ip", ["-d", "-j", "link", "show", "dev", name]));
+  const kind = kindOf(await programOutput("ip", ["-d", "-j", "link", "show", "dev", name]));
   return virtualMachineFindings({ name, driver: driverOf(name, formatMac(link.mac)), kind }, modes);
 }
 
 async function clockFindings(): Promise<Finding[]> {
-  const synchronised = await output("timedatectl", ["show", "--property=NTPSynchronized", "--value"]);
+  const synchronised = await programOutput("timedatectl", ["show", "--property=NTPSynchronized", "--value"]);
   if (synchronised === undefined) return []; // no systemd: nobody to ask
   if (synchronised.trim() === "yes") return [{ ok: true, what: "the clock is synchronised" }];
   return [{
@@ -334,23 +345,5 @@ function isDirectory(path: string): boolean {
     return Deno.statSync(path).isDirectory;
   } catch {
     return false;
-  }
-}
-
-/** Standard output of a program; `undefined` if it is not there, fails, or takes too long. */
-async function output(program: string, args: string[]): Promise<string | undefined> {
-  try {
-    const PATH = `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin`;
-    const signal = AbortSignal.timeout(PROGRAM_TIMEOUT_MS);
-    const { success, stdout } = await new Deno.Command(program, {
-      args,
-      env: { PATH },
-      stdin: "null",
-      stderr: "null",
-      signal,
-    }).output();
-    return success ? new TextDecoder().decode(stdout) : undefined;
-  } catch {
-    return undefined;
   }
 }

@@ -9,19 +9,6 @@ export interface User {
   readonly home: string;
 }
 
-/** The user of the package's systemd unit. */
-const SERVICE_USER = "vipfarm";
-
-/** The user that the package's service runs as; undefined where the host has none. */
-export async function serviceUser(): Promise<User | undefined> {
-  try {
-    return await userByName(SERVICE_USER);
-  } catch (error) {
-    if (error instanceof VipfarmError || error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
-
 /**
  * Asks the host's user database, wherever it is (getent(1)).
  * @throws VipfarmError if there is no such user

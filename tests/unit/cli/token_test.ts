@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { TokenStore } from "../../../src/admin/tokens.ts";
-import { serviceUser } from "../../../src/host/user.ts";
+import { serviceUser } from "../../../src/host/service.ts";
 import { token } from "../../../src/cli/token.ts";
 
 class Lines {

@@ -1,0 +1,55 @@
+/** Whether the daemon will be able to read the files that the configuration names, besides itself. */
+import { type FarmConfig } from "../config/load.ts";
+import { readSecretFile } from "../config/secret_file.ts";
+import { VipfarmError } from "../core/errors.ts";
+import { type Finding } from "./finding.ts";
+
+/** Whom the daemon runs as, if not as who asks. */
+export interface Reader {
+  readonly name: string;
+  mayRead(path: string): Promise<boolean>;
+}
+
+/** What speaks against each; where nothing does, one finding that is good. The secret itself is judged elsewhere. */
+export async function fileFindings(config: FarmConfig, reader: Reader | undefined): Promise<Finding[]> {
+  const { secretFile, admin: { tokensFile, tls }, notify } = config;
+  const files: Array<[key: string, path: string | undefined, read?: (path: string) => Promise<unknown>]> = [
+    ["secret_file", secretFile, () => Promise.resolve()],
+    ["admin.tokens_file", tokensFile],
+    ["admin.tls.key", tls?.keyFile],
+    ["admin.tls.certificate", tls?.certificateFile, Deno.readTextFile],
+    ["notify.webhook.token_file", notify?.webhook?.tokenFile],
+  ];
+  const findings: Finding[] = [];
+  for (const [key, path, read = (file: string) => readSecretFile("read", file, key)] of files) {
+    if (path === undefined) continue;
+    try {
+      await read(path);
+    } catch (error) {
+      findings.push(cannotRead(key, path, error));
+      continue;
+    }
+    if (reader !== undefined && await exists(path) && !await reader.mayRead(path)) {
+      findings.push({
+        ok: false,
+        what: `${key}: ${path} may not be read by ${reader.name}, which the service runs as`,
+        remedy: `chown ${reader.name} ${path}; and ${reader.name} needs x on every directory above it.`,
+      });
+    } else if (key !== "secret_file") findings.push({ ok: true, what: `${key}: ${path} can be read` });
+  }
+  return findings;
+}
+
+/** Who only looks may have fewer rights than the daemon. */
+function cannotRead(key: string, path: string, error: unknown): Finding {
+  const { cause = error, remedy, message, problem = message } = error as Partial<VipfarmError> & Error;
+  return {
+    ok: cause instanceof Deno.errors.PermissionDenied ? "warning" : false,
+    what: `${key}: ${path}: ${problem}`,
+    remedy: remedy ?? `Check ${key} and the permissions of the file.`,
+  };
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
