@@ -22,13 +22,22 @@ const OFF = {
   fastpath: "Packets for this node go through the daemon, not straight into the kernel",
 } as const;
 
+/** An interface with the fast path. */
+interface FastInterface {
+  readonly name: string;
+  /** Families that it is for. */
+  readonly fast: ReadonlySet<4 | 6>;
+  readonly loaded: LoadedPrefilter;
+  readonly losses: Losses;
+}
+
 /** The kernel's part as far as the kernel permits it: without it every call answers `undefined`. */
 export class OptionalPrefilter {
   #prefilter: Prefilter | undefined;
-  readonly #told = new Set<keyof typeof OFF>();
-  readonly #fast: Array<{ loaded: LoadedPrefilter; losses: Losses }> = [];
+  readonly #told = new Set<string>();
+  readonly #fast: FastInterface[] = [];
 
-  /** `tableCount` as in `SharedClaims.create`; `record` is told, once, what there is not. */
+  /** `tableCount` as in `SharedClaims.create`; `record` is told what there is not, each reason once. */
   constructor(tableCount: number, readonly record: (event: FarmEventInit) => void) {
     if (Deno.env.get(PREFILTER_VARIABLE) === "off") this.#tell("prefilter", `${PREFILTER_VARIABLE}=off`);
     else this.#prefilter = this.#attempt("prefilter", () => Prefilter.open(tableCount));
@@ -52,7 +61,7 @@ export class OptionalPrefilter {
     const loaded = fast.size === 0
       ? undefined
       : this.#attempt("fastpath", () => prefilter.load({ ...plan, fast }, on.index));
-    if (loaded !== undefined) this.#fast.push({ loaded, losses: new Losses() });
+    if (loaded !== undefined) this.#fast.push({ name: on.name, fast, loaded, losses: new Losses() });
     return loaded ?? this.#attempt("prefilter", () => prefilter.load(plan, on.index));
   }
 
@@ -63,15 +72,26 @@ export class OptionalPrefilter {
 
   /**
    * Ends the fast path if packets are left to it and do not arrive: somebody took its program off the interface, or put
-   * one before it that takes packets away. To be called once a second.
+   * one before it that takes packets away; or if they would arrive and be dropped by an rp_filter that has become
+   * strict. To be called once a second.
    */
   watch(): void {
-    for (const { loaded, losses } of this.#fast) {
-      const { fast, taken } = loaded.counts();
-      if (!losses.sample(fast, taken)) continue;
-      this.#prefilter?.claims.switchOff();
-      this.#tell("fastpath", "packets that the kernel should have taken were lost on the interface");
+    for (const { name, fast, loaded, losses } of this.#fast) {
+      const counts = loaded.counts();
+      if (losses.sample(counts.fast, counts.taken)) {
+        this.#endFastPath("packets that the kernel should have taken were lost on the interface");
+      } else if (fast.has(4) && isStrict(name)) {
+        this.#endFastPath(
+          `${strictness(name)}; set it to 2, then replace or restart the program to have the fast path`,
+        );
+      }
     }
+  }
+
+  /** For as long as this process runs. */
+  #endFastPath(why: string): void {
+    this.#prefilter?.claims.switchOff();
+    this.#tell("fastpath", why);
   }
 
   /** Waits until packets that the kernel took by claims of before this call are with their sockets. */
@@ -92,15 +112,12 @@ export class OptionalPrefilter {
       this.#tell("fastpath", `${FAST_PATH_VARIABLE}=off`);
       return new Set();
     }
-    const modes = ["all", interfaceName].map((name) =>
-      Number(readSysctl(interfaceSysctl(4, name, "rp_filter")) ?? 0)
-    );
-    // The larger one counts (IN_DEV_RPFILTER, include/linux/inetdevice.h).
-    if (Math.max(...modes) !== STRICT) return new Set([4, 6]);
+    if (!isStrict(interfaceName)) return new Set([4, 6]);
     this.#tell(
       "fastpath",
-      `net.ipv4.conf.${interfaceName}.rp_filter is strict, so IPv4 from clients that are answered by another interface ` +
-        "would be lost; set it to 2 if clients are routed that way, or to have the fast path for IPv4",
+      `${
+        strictness(interfaceName)
+      }; set it to 2 if clients are routed that way, or to have the fast path for IPv4`,
     );
     return new Set([6]);
   }
@@ -117,8 +134,22 @@ export class OptionalPrefilter {
   }
 
   #tell(what: keyof typeof OFF, why: string): void {
-    if (this.#told.has(what)) return;
-    this.#told.add(what);
-    this.record({ severity: "info", kind: `${what}.off`, message: `${OFF[what]}: ${why}.` });
+    const message = `${OFF[what]}: ${why}.`;
+    if (this.#told.has(message)) return;
+    this.#told.add(message);
+    this.record({ severity: "info", kind: `${what}.off`, message });
   }
+}
+
+function isStrict(interfaceName: string): boolean {
+  const modes = ["all", interfaceName].map((name) =>
+    Number(readSysctl(interfaceSysctl(4, name, "rp_filter")) ?? 0)
+  );
+  // The larger one counts (IN_DEV_RPFILTER, include/linux/inetdevice.h).
+  return Math.max(...modes) === STRICT;
+}
+
+function strictness(interfaceName: string): string {
+  return `net.ipv4.conf.${interfaceName}.rp_filter is strict, so IPv4 from clients that are answered by another ` +
+    "interface would be lost";
 }

@@ -1,5 +1,5 @@
 /**
- * The fast path where it has to hand over: the program is replaced under load, and a node is killed. Each datagram has at
+ * The fast path where it has to hand over: the program is replaced under load, a node is killed, rp_filter changes. Each datagram has at
  * most one answer, and after the change the kernel takes the packets again. That it serves ordinary traffic is in
  * farm_traffic_test.ts, that a node which stops keeps quiet in farm_failure_test.ts.
  */
@@ -20,7 +20,7 @@ const LOST_MAX = 15;
 const SETTLE_MS = 30_000;
 
 Deno.test(
-  { name: "fast path: replacement under load, takeover", ignore: reason !== undefined },
+  { name: "fast path: replacement under load, takeover, rp_filter", ignore: reason !== undefined },
   async (t) => {
     await using lab = await startFarm({ nodes: 2 });
     const [n1, n2] = lab.nodes;
@@ -125,6 +125,19 @@ Deno.test(
         SETTLE_MS,
         "everything to go the fast path",
       );
+    });
+
+    await t.step("rp_filter becomes strict: the daemon takes the packets again, and says why", async () => {
+      await lab.run(n1.name, ["sysctl", "-qw", "net.ipv4.conf.eth0.rp_filter=1"]);
+      await lab.waitFor(
+        async () => /eth0\.rp_filter is strict/.test(await n1.log()),
+        SETTLE_MS,
+        "an event",
+      );
+      const before = await fast(n1);
+      const answers = await stream("ipv4");
+      assert.deepEqual([...tally(answers.map(({ node, error }) => node ?? error))], [[n1.name, DATAGRAMS]]);
+      assert.equal(await fast(n1), before);
     });
   },
 );
