@@ -421,6 +421,7 @@ class MembershipThread {
       ...this.#totals,
       refused: { ...this.#refused },
       membership: { ...this.#membership.counters },
+      lost: this.#replay.lost(),
       latenessMsMax: this.#latenessMsMax,
     };
     this.#latenessMsMax = 0;

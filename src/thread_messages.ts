@@ -120,6 +120,8 @@ export interface HeartbeatTotals {
   sent: number;
   sendErrors: number;
   received: number;
+  /** By sender, since this process knows of it. */
+  lost: Record<string, number>;
   refused: Record<RejectReason, number>;
   membership: MembershipCounters;
   /** Largest lateness of a tick in the last second, in ms. */

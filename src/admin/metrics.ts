@@ -182,6 +182,17 @@ export class Metrics {
       tell(source.heartbeatCounters().received);
     });
     this.#set.total(
+      "vipfarm_heartbeats_lost_total",
+      "Heartbeats of the member that arrived by no network, or after later ones.",
+      ["member"],
+      (tell) => {
+        const { lost = {} } = source.heartbeatCounters();
+        for (const { name: member } of source.farm().members) {
+          if (lost[member] !== undefined) tell(lost[member], { member });
+        }
+      },
+    );
+    this.#set.total(
       "vipfarm_heartbeats_refused_total",
       "Datagrams on the heartbeat port that changed nothing, by reason.",
       ["reason"],

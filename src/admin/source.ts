@@ -59,6 +59,8 @@ export interface HeartbeatCounters {
   readonly sendErrors: number;
   /** Accepted as genuine. */
   readonly received: number;
+  /** Member → heartbeats of it that never arrived. */
+  readonly lost?: Readonly<Record<string, number>>;
   /** Reason → datagrams that changed nothing: forged, replayed, of another farm, malformed. */
   readonly refused: Readonly<Record<string, number>>;
   /** Largest lateness of a tick of the membership thread in the last second, in ms. */

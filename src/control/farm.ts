@@ -318,6 +318,7 @@ export class Farm implements FarmSource {
       sent: totals?.sent ?? 0,
       sendErrors: totals?.sendErrors ?? 0,
       received: totals?.received ?? 0,
+      lost: totals?.lost,
       refused: totals?.refused ?? {},
       latenessMsMax: totals?.latenessMsMax,
       membership: totals?.membership,

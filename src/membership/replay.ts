@@ -19,6 +19,8 @@ interface Sender {
   readonly name: string;
   incarnation: number;
   sequence: number;
+  /** Messages of it that had not come when a later one of the same incarnation did, by no network. */
+  lost: number;
 }
 
 /** One line of {@link ReplayWindow.save}. */
@@ -46,11 +48,14 @@ export class ReplayWindow implements ReplayGuard {
   accept(codec: HeartbeatCodec, message: Pick<Heartbeat, "sender" | "incarnation" | "sequence">): void {
     const { low, high } = codec.identify(message.sender);
     const key = `${high}:${low}`;
+    const before = this.#senders.get(key);
+    const missing = before?.incarnation === message.incarnation ? message.sequence - before.sequence - 1 : 0;
     this.#senders.delete(key); // to put it at the end: a Map keeps the order of insertion
     this.#senders.set(key, {
       name: message.sender,
       incarnation: message.incarnation,
       sequence: message.sequence,
+      lost: (before?.lost ?? 0) + missing,
     });
     if (this.#senders.size > SENDERS_MAX) {
       for (const oldest of this.#senders.keys()) {
@@ -72,6 +77,11 @@ export class ReplayWindow implements ReplayGuard {
     const sequence = view.getUint16(16) * 2 ** 32 + view.getUint32(18);
     const recent = incarnation === sender.incarnation && sequence > sender.sequence - RECENT_MESSAGES;
     return recent ? sender.name : undefined;
+  }
+
+  /** Messages lost on the way from each sender. */
+  lost(): Record<string, number> {
+    return Object.fromEntries([...this.#senders.values()].map(({ name, lost }) => [name, lost]));
   }
 
   /** For another process of this node. */

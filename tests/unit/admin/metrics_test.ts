@@ -40,6 +40,7 @@ Deno.test("a scrape shows the values of that moment, and what is gone leaves no 
   const farm = new PlainFarm();
   farm.heartbeats = {
     ...farm.heartbeats,
+    lost: { n2: 4, n3: 0, gone: 9 },
     latenessMsMax: 2.5,
     membership: { suspicions: 1, deaths: 2, silences: 3, rejoins: 4, recordings: 5, membersRefused: 6 },
   };
@@ -50,6 +51,9 @@ Deno.test("a scrape shows the values of that moment, and what is gone leaves no 
     assert.equal(first.get('vipfarm_ring_drops_total{interface="eth0"}'), 1);
     assert.equal(first.get('vipfarm_tun_write_errors_total{interface="eth0"}'), 2);
     assert.equal(first.get('vipfarm_heartbeats_refused_total{reason="forged"}'), 3);
+    assert.equal(first.get('vipfarm_heartbeats_lost_total{member="n2"}'), 4);
+    assert.equal(first.get('vipfarm_heartbeats_lost_total{member="n3"}'), 0);
+    assert.equal(first.get('vipfarm_heartbeats_lost_total{member="gone"}'), undefined);
     assert.equal(first.get("vipfarm_heartbeat_lateness_seconds"), 0.0025);
     assert.equal(first.get("vipfarm_deaths_total"), 2);
     assert.equal(first.get('vipfarm_build_info{version="0.1.0",farm="web",node="n1"}'), 1);

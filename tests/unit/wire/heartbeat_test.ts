@@ -244,6 +244,10 @@ Deno.test("a heartbeat counts once, and never after a later one", () => {
   assert.equal(take({ ...SMALL, incarnation: SMALL.incarnation + 1, sequence: 1 }), "taken");
   assert.equal(take({ ...SMALL, sender: "n2", sequence: 1 }), "taken", "each sender has its own window");
   const old = one.encode({ ...SMALL, sequence: 100 });
+  assert.deepEqual(replay.lost(), { [SMALL.sender]: 9 - SMALL.sequence - 1, n2: 0 });
+  const next = new ReplayWindow();
+  next.restore(replay.save());
+  assert.deepEqual(next.lost(), replay.lost(), "the next process goes on counting");
   assert.deepEqual(replay.staleSender(old)?.incarnation, SMALL.incarnation + 1);
   assert.equal(replay.staleSender(one.encode({ ...SMALL, sender: "n2", sequence: 0 })), undefined);
 });
