@@ -16,18 +16,26 @@ const CAPABILITIES = [
   },
   { name: "CAP_PERFMON", bit: 38n, needed: false, use: "the same: its filter computes addresses" },
 ] as const;
+/** What it takes to run scripts as another user (`user:`), and to end them. */
+const FOR_OTHER_USERS = [
+  { name: "CAP_SETUID", bit: 7n, needed: true, use: "scripts of another user" },
+  { name: "CAP_SETGID", bit: 6n, needed: true, use: "scripts of another user" },
+  { name: "CAP_KILL", bit: 5n, needed: false, use: "ending scripts of another user that take too long" },
+] as const;
 
-/** Findings from the text of /proc/self/status. */
-export function capabilityFindings(status: string): Finding[] {
+/** Findings from the text of /proc/self/status; `changesUser`: the file names users that scripts run as. */
+export function capabilityFindings(status: string, changesUser = false): Finding[] {
   const effective = effectiveCapabilities(status);
-  return CAPABILITIES.map(({ name, bit, needed, use }): Finding => {
-    if (has(effective, bit)) return { ok: true, what: `${name} is there, for ${use}` };
-    return {
-      ok: needed ? false : "warning",
-      what: `${name} is missing: it is for ${use}`,
-      remedy: remedy([name]),
-    };
-  });
+  return [...CAPABILITIES, ...(changesUser ? FOR_OTHER_USERS : [])].map(
+    ({ name, bit, needed, use }): Finding => {
+      if (has(effective, bit)) return { ok: true, what: `${name} is there, for ${use}` };
+      return {
+        ok: needed ? false : "warning",
+        what: `${name} is missing: it is for ${use}`,
+        remedy: remedy([name]),
+      };
+    },
+  );
 }
 
 /**

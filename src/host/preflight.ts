@@ -46,7 +46,7 @@ export async function preflight(config: FarmConfig, nodeName: string): Promise<F
     ...node.heartbeatInterfaces.map((name) => heartbeatFindings(config, nodeName, name)),
   ]);
   return [
-    ...capabilityFindings(await Deno.readTextFile("/proc/self/status")),
+    ...capabilityFindings(await Deno.readTextFile("/proc/self/status"), namesUsers(config)),
     tunFinding(),
     kernelFinding(await Deno.readTextFile("/proc/sys/kernel/osrelease")),
     ...[...new Set([...interfaces, ...node.heartbeatInterfaces])].flatMap(interfaceFindings),
@@ -58,6 +58,11 @@ export async function preflight(config: FarmConfig, nodeName: string): Promise<F
     ...(await outside).flat(),
     ...await applicationFindings(config),
   ];
+}
+
+function namesUsers({ application, checks }: FarmConfig): boolean {
+  return application?.user !== undefined ||
+    checks.checks.some(({ target }) => target.kind === "exec" && target.user !== undefined);
 }
 
 /** Whether the kernel is new enough, from the text of /proc/sys/kernel/osrelease. */

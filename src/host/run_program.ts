@@ -70,7 +70,7 @@ export async function runProgram(program: Program, calledOff?: AbortSignal): Pro
       outlivesUs: program.leftBehind === "leave",
     });
   } catch (error) {
-    return result("not_started", `could not be started: ${reasonOf(error)}`);
+    return result("not_started", `could not be started: ${reasonOf(error, program.user)}`);
   }
   const reading = Promise.all(child.outputs.map((stream) => read(stream, output)));
   const writing = write(child, program.input);
@@ -140,9 +140,12 @@ function seconds(ms: number): string {
   return `${ms / 1000} s`;
 }
 
-function reasonOf(error: unknown): string {
+function reasonOf(error: unknown, user: User | undefined): string {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   if (code === "ENOENT") return "there is no such file, or not the interpreter of its first line";
   if (code === "EACCES") return "permission denied; is it executable (chmod +x)?";
+  if (code === "EPERM" && user !== undefined) {
+    return `it may not be run as ${user.name}: give the service CAP_SETUID and CAP_SETGID, and CAP_KILL to end it`;
+  }
   return error instanceof Error ? error.message : String(error);
 }

@@ -97,7 +97,7 @@ class Orders {
       );
       return {
         "/run/orders/orders.pid": `${directory}/pid`,
-        "/var/log/orders.log": `${directory}/log`,
+        "/var/log/orders/orders.log": `${directory}/log`,
         "java, -jar, /opt/orders/orders.jar": `java, ${directory}/Orders.java`,
         "user: orders": "user: nobody",
       };

@@ -18,6 +18,9 @@ Deno.test("missing capabilities that the daemon needs are errors, the others war
   const onlyNet = capabilityFindings(status(1n << 12n | 1n << 13n));
   assert.deepEqual(onlyNet.map(({ ok }) => ok), [true, true, "warning", "warning", "warning"]);
   assert.match(onlyNet[2].remedy ?? "", /AmbientCapabilities=CAP_SYS_NICE.*--cap-add SYS_NICE/);
+  const withUsers = capabilityFindings(status(1n << 12n | 1n << 13n), true).slice(onlyNet.length);
+  assert.deepEqual(withUsers.map(({ ok }) => ok), [false, false, "warning"]);
+  assert.match(withUsers[0].what, /CAP_SETUID is missing: it is for scripts of another user/);
 });
 
 Deno.test("a daemon without what it needs is refused with all of it, one without the rest is not", () => {

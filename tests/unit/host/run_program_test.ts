@@ -5,6 +5,8 @@ import { environmentFor } from "../../../src/host/child.ts";
 import { type Program, runProgram } from "../../../src/host/run_program.ts";
 import { userByName } from "../../../src/host/user.ts";
 
+const MODULE = new URL("../../../src/host/run_program.ts", import.meta.url).href;
+
 const sh = (script: string, more: Partial<Program> = {}) =>
   runProgram({ argv: ["/bin/sh", "-c", script], timeoutMs: 20_000, leftBehind: "leave", ...more });
 
@@ -74,11 +76,10 @@ Deno.test("what a script leaves running may print for ever, also when this proce
   const directory = await Deno.makeTempDir();
   const beats = `${directory}/beats`;
   const script = `sh -c 'while sleep 0.02; do echo x; echo >>${beats}; done' & echo $!`;
-  const module = new URL("../../../src/host/run_program.ts", import.meta.url);
   const runner = new Deno.Command(Deno.execPath(), {
     args: [
       "eval",
-      `import { runProgram } from ${JSON.stringify(module)};
+      `import { runProgram } from ${JSON.stringify(MODULE)};
       const { output } = await runProgram({
         argv: ["/bin/sh", "-c", ${JSON.stringify(script)}], timeoutMs: 20_000, leftBehind: "leave",
       });
@@ -168,5 +169,18 @@ Deno.test("as another user", async () => {
     "nogroup",
     user.home,
   ]);
+  const without = await new Deno.Command("setpriv", {
+    args: [
+      ...["--bounding-set=-setuid,-setgid", Deno.execPath(), "eval"],
+      `import { runProgram } from ${JSON.stringify(MODULE)};
+      const program = { argv: ["/bin/true"], timeoutMs: 20_000, leftBehind: "kill" };
+      console.log((await runProgram({ ...program, user: ${JSON.stringify(user)} })).how);`,
+    ],
+    stderr: "inherit",
+  }).output();
+  assert.match(
+    new TextDecoder().decode(without.stdout),
+    /may not be run as nobody: give the service CAP_SETUID and CAP_SETGID, and CAP_KILL/,
+  );
   await assert.rejects(() => userByName("no-such-user"), /this host has no such user \(no-such-user\)/);
 });
