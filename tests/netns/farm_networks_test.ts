@@ -150,6 +150,9 @@ Deno.test(
       "n1 to report that n3 is not heard on eth1",
     );
     await lab.waitForMembers(["n1", "n2", "n3"]);
+    const lost = () => metric(lab.node(3), "vipfarm_heartbeats_lost_total", 'member="n1"');
+    const before = await lost();
+    assert.ok(before < 5, `what one network brings is not lost: ${before}`);
     await lab.cut("n3");
     await lab.waitFor(
       async () => (await lab.node(1).farm()).members.find(({ name }) => name === "n3")?.state === "dead",
@@ -158,6 +161,7 @@ Deno.test(
     );
     await lab.heal();
     await lab.waitForMembers(["n1", "n2", "n3"]);
+    await lab.waitFor(async () => await lost() >= before + 5, REPORT_MS, "n3 to have counted what it missed");
   },
 );
 
