@@ -33,6 +33,14 @@ async function runAlone(argv: readonly string[], env: Record<string, string> = {
   return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
 }
 
+/** A PATH on which this program is another one. */
+async function shim(directory: string, program: string, script: string): Promise<string> {
+  const first = `${directory}/instead-of-${program}`;
+  await Deno.mkdir(first);
+  await Deno.writeTextFile(`${first}/${program}`, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  return `${first}:${PATH}`;
+}
+
 /** Makes the file and another version of it. */
 async function makeTwo(directory: string): Promise<{ first: string; second: string }> {
   const program = await packProgram(directory);
@@ -129,6 +137,27 @@ Deno.test(
         assert.equal(code, 1);
         assert.match(err, /is damaged/);
         assert.equal(cached().length, 1);
+      });
+
+      await t.step("other versions and what is left of broken starts go after a day", async () => {
+        const tidied = `${directory}/tidied`;
+        assert.equal((await runAlone([first, "version"], { CACHE_DIRECTORY: tidied })).code, 0);
+        for (const name of ["new.ABCDEFGH", "not-ours"]) await Deno.mkdir(`${tidied}/${name}`);
+        const [old] = [...Deno.readDirSync(tidied)].filter(({ name }) => /^[0-9a-f]+$/.test(name));
+        const tomorrow = await shim(directory, "date", "echo 9999999999");
+        const { code } = await runAlone([second, "version"], { CACHE_DIRECTORY: tidied, PATH: tomorrow });
+        assert.equal(code, 0);
+        const names = [...Deno.readDirSync(tidied)].map(({ name }) => name);
+        assert.equal(names.length, 2);
+        assert.ok(names.includes("not-ours") && !names.includes(old.name));
+      });
+
+      await t.step("a first start that is interrupted leaves nothing", async () => {
+        const interrupted = `${directory}/interrupted`;
+        const path = await shim(directory, "sync", "kill -TERM $PPID");
+        const { code } = await runAlone([first, "version"], { CACHE_DIRECTORY: interrupted, PATH: path });
+        assert.equal(code, 1);
+        assert.deepEqual([...Deno.readDirSync(interrupted)], []);
       });
 
       await t.step("SIGUSR2 takes the file that is now in its place", async () => {
