@@ -13,7 +13,7 @@ import { type FarmConfig, forNode, type NodeConfig } from "./config/load.ts";
 import { readSecret } from "./config/secret.ts";
 import { openAdminEndpoint } from "./control/admin_endpoint.ts";
 import { Connections } from "./control/connections.ts";
-import { Drain, STOP_LINGER_MS } from "./control/drain.ts";
+import { Drain, leaveMsMax, STOP_LINGER_MS } from "./control/drain.ts";
 import { Farm } from "./control/farm.ts";
 import { hostNetworks } from "./control/heartbeat_networks.ts";
 import { identityOf, planGoodbye, planHost } from "./control/host_plan.ts";
@@ -319,6 +319,7 @@ class Daemon {
    * Gives every bucket up, lets requests under way end, says goodbye. A second signal (`hurry`) ends the waiting.
    */
   async #leave(hurry: Promise<void>): Promise<void> {
+    this.options.supervisor.tell({ say: "leaving", withinMs: leaveMsMax(this.#config) });
     this.#record({ severity: "info", kind: "node.stopping", message: `${this.#node.name} leaves the farm.` });
     this.#membership.send({ kind: "leave" });
     await within(this.#handedOver.promise, STOP_STEP_MS_MAX);

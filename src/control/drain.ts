@@ -1,5 +1,6 @@
 /** What of clients is under way on this node: waiting for its end, and telling where it still is. */
 import { boottimeMs } from "../../ffi/clock.ts";
+import { type FarmConfig } from "../config/load.ts";
 import { type SharedClaims } from "../dataplane/shared.ts";
 import { type Connections, type HeldBuckets } from "./connections.ts";
 import { type PacketThread } from "./packet_thread.ts";
@@ -7,6 +8,16 @@ import { type OptionalPrefilter } from "./prefilter.ts";
 
 /** Requests under way at a stop may end within this time: new ones go to other nodes already. */
 export const STOP_LINGER_MS = 250;
+/** Scripts that may run one after the other in a stop: what is under way, `stop`, `stop` by force, `poststop`. */
+const STOP_SCRIPTS_MAX = 4;
+/** For what stands between them: messages to the others, threads that end. */
+const STOP_MARGIN_MS = 10_000;
+
+/** How long a node may take to leave, with what its file asks for. */
+export function leaveMsMax({ drainOnStopMs, application }: FarmConfig): number {
+  return Math.max(drainOnStopMs, STOP_LINGER_MS) + STOP_SCRIPTS_MAX * (application?.timeoutMs ?? 0) +
+    STOP_MARGIN_MS;
+}
 /** How often it is looked whether requests under way have ended. */
 const LOOK_MS = 10;
 /** How often the kernel is asked whether retained connections have ended. */

@@ -94,6 +94,8 @@ export type FromWorker =
   | { say: "tookOver" }
   | { say: "cut"; cutUs: number }
   | { say: "stopped" }
+  /** It leaves the farm, as it was told to; drain and scripts may take so long. */
+  | { say: "leaving"; withinMs: number }
   /** The others were told that this node leaves: its end is no crash. */
   | { say: "goodbye" }
   | { say: "failed"; problem: string };

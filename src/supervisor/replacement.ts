@@ -19,10 +19,13 @@
  * waited for beyond its time: the new worker goes on whatever becomes of the old one.
  */
 import { boottimeMs, realtimeMs } from "../../ffi/clock.ts";
+import { VipfarmError } from "../core/errors.ts";
 import { type WorkerProcess } from "./worker_process.ts";
 
 /** A new program loads, compiles and sets up its rings within this, on a busy machine too. Nobody waits for it but the old one. */
 const PREPARE_MS_MAX = 60_000;
+/** The old worker says its state once beforehand, with all of its UDP flows. */
+const SAVE_MS_MAX = 10_000;
 /** Each step of the hand-over is a few messages between threads and processes. */
 const STEP_MS_MAX = 1_000;
 /** The old worker ends its connections to the admin endpoint. */
@@ -57,22 +60,25 @@ async function cutOf(former: WorkerProcess): Promise<number> {
 }
 
 /**
- * Replaces `former` by `next`; gives the time without heartbeats, in ms. `succeeded` is called when there is no way back:
+ * Replaces `former` by `next`; gives the time without heartbeats, in ms, and whether `former` had to be killed. `succeeded` is called when there is no way back:
  * from then on `next` is the worker, whose end is dealt with as any worker's.
- * @throws VipfarmError before that; `former` goes on
+ * @throws VipfarmError before that, also when `mayProceed` says no; `former` goes on
  */
 export async function replaceWorker(
   former: WorkerProcess,
   next: WorkerProcess,
-  succeeded: () => void,
-): Promise<number> {
+  { mayProceed, succeeded }: { mayProceed: () => boolean; succeeded: () => void },
+): Promise<{ pausedMs: number; wasKilled: boolean }> {
   await next.said("prepared", PREPARE_MS_MAX);
-  next.tell({ do: "rehearse", snapshot: await former.snapshot("save", PREPARE_MS_MAX) });
+  next.tell({ do: "rehearse", snapshot: await former.snapshot("save", SAVE_MS_MAX) });
   await next.said("rehearsed", PREPARE_MS_MAX);
   const frozenMs = boottimeMs();
   try {
     next.tell({ do: "takeOver", snapshot: await former.snapshot("freeze", STEP_MS_MAX) });
     await next.said("tookOver", STEP_MS_MAX);
+    if (!mayProceed()) {
+      throw new VipfarmError({ operation: "replace the program", problem: "the node is being stopped" });
+    }
   } catch (error) {
     former.tell({ do: "thaw" });
     throw error;
@@ -87,8 +93,8 @@ export async function replaceWorker(
   next.tell({ do: "begin" });
   const pausedMs = boottimeMs() - frozenMs;
   const stuck = setTimeout(() => former.kill(), END_MS_MAX);
-  await former.ended;
+  const { signal } = await former.ended;
   clearTimeout(stuck);
   next.tell({ do: "serve" });
-  return pausedMs;
+  return { pausedMs, wasKilled: signal !== null };
 }

@@ -11,6 +11,8 @@ const WATCHDOG_PART = 2;
 
 export class ServiceManager {
   readonly #sender: UnixDatagramSender | undefined;
+  /** Why it is told nothing, although it is there. */
+  readonly problem: string | undefined;
   readonly #unit: string | undefined;
   readonly #isUserManager: boolean;
   #ready = false;
@@ -19,7 +21,11 @@ export class ServiceManager {
   /** From the environment that systemd gives to a service (systemd.exec(5)), and VIPFARM_UNIT of our unit file. */
   constructor(environment: { get(name: string): string | undefined } = Deno.env) {
     const socket = environment.get("NOTIFY_SOCKET");
-    this.#sender = socket ? new UnixDatagramSender(socket) : undefined;
+    try {
+      this.#sender = socket ? new UnixDatagramSender(socket) : undefined;
+    } catch (error) {
+      this.problem = `NOTIFY_SOCKET (${socket}): ${error instanceof Error ? error.message : error}`;
+    }
     this.#unit = environment.get("VIPFARM_UNIT");
     this.#isUserManager = environment.get("MANAGERPID") !== undefined;
     const watchdogUs = Number(environment.get("WATCHDOG_USEC") ?? 0);

@@ -72,18 +72,28 @@ class Supervisor {
   #failure: unknown;
   #everReady = false;
   #replacing = false;
+  /** Prepares to take the place of the running one, which can still go on. */
+  #candidate: WorkerProcess | undefined;
+  /** Goes on from where the running one stopped, which is about to end. */
   #successor: WorkerProcess | undefined;
+  /** A worker that leaves may take until then. */
+  #leaveDeadlineMs = Infinity;
   /** Another supervisor is started after this one: the others keep the connections. */
   #restarting = false;
 
   constructor(readonly options: SupervisorOptions) {}
+
+  /** The one that obeys from now on. */
+  get #current(): WorkerProcess {
+    return this.#successor ?? this.#worker;
+  }
 
   async run(): Promise<number> {
     this.#worker = this.#start("start");
     const signals: ReadonlyArray<[Deno.Signal, () => void]> = [
       ["SIGTERM", () => void this.#askToStop()],
       ["SIGINT", () => void this.#askToStop()],
-      ["SIGHUP", () => this.#worker.tell({ do: "reload" })],
+      ["SIGHUP", () => this.#current.tell({ do: "reload" })],
       ["SIGUSR2", () => void this.#replace()],
     ];
     for (const [signal, listener] of signals) Deno.addSignalListener(signal, listener);
@@ -91,6 +101,7 @@ class Supervisor {
     const watching = setInterval(() => this.#watch(), Math.min(REPORT_INTERVAL_MS, watchdogMs ?? Infinity));
     try {
       await startLog();
+      this.#reportServiceManager();
       for (;;) {
         await this.#worker.silent;
         this.#sayGoodbyeForCrash();
@@ -117,9 +128,15 @@ class Supervisor {
     } finally {
       clearInterval(watching);
       for (const [signal, listener] of signals) Deno.removeSignalListener(signal, listener);
-      this.#worker.kill();
-      this.#successor?.kill();
+      for (const worker of [this.#worker, this.#candidate, this.#successor]) worker?.kill();
     }
+  }
+
+  #reportServiceManager(): void {
+    const { problem } = this.#manager;
+    if (problem === undefined) return;
+    const message = `The service manager is told nothing: ${problem}.`;
+    this.#report({ severity: "warning", kind: "service.unreachable", message });
   }
 
   /** Gives the host back. */
@@ -141,9 +158,11 @@ class Supervisor {
       this.#restarting = true;
       return await retireWorker(this.#worker);
     }
+    // A program that would only be stopped takes nobody's place. The running one is told when it goes on: see #replace.
+    if (this.#candidate !== undefined) return this.#candidate.kill();
     // The second signal shortens the wait for connections; who signals once more wants it to end now.
-    if (this.#stops > 2) this.#worker.kill();
-    else this.#worker.tell({ do: "stop" });
+    if (this.#stops > 2) this.#current.kill();
+    else this.#current.tell({ do: "stop" });
   }
 
   /** Looks whether the worker and its threads live, and tells systemd. */
@@ -152,7 +171,8 @@ class Supervisor {
     const wedged = worker.hasEnded ? undefined : worker.watchdog.look(boottimeMs());
     if (wedged === undefined) {
       this.#manager.feedWatchdog();
-      if (this.#stops > 0) this.#manager.extendTimeout(STOP_EXTENSION_MS);
+      const leaves = this.#stops > 0 && boottimeMs() < this.#leaveDeadlineMs;
+      if (leaves) this.#manager.extendTimeout(STOP_EXTENSION_MS);
       return;
     }
     // What kill(2) cannot end, systemd's watchdog ends.
@@ -186,6 +206,8 @@ class Supervisor {
     } else if (message.say === "ready") {
       this.#everReady = true;
       for (const event of this.#waiting.splice(0)) worker.tell({ do: "record", event });
+    } else if (message.say === "leaving") {
+      this.#leaveDeadlineMs = boottimeMs() + message.withinMs;
     } else if (message.say === "progress" && worker === this.#worker) {
       this.#manager.status(message.status);
       if (message.joined) this.#manager.ready();
@@ -278,28 +300,35 @@ class Supervisor {
     const former = this.#worker;
     if (this.#replacing || this.#stops > 0 || !former.isReady) return;
     this.#replacing = true;
-    const next = this.#start("take-over");
+    const next = this.#candidate = this.#start("take-over");
     try {
-      const pausedMs = await replaceWorker(former, next, () => this.#successor = next);
+      const { pausedMs, wasKilled } = await replaceWorker(former, next, {
+        mayProceed: () => this.#stops === 0,
+        succeeded: () => {
+          this.#candidate = undefined;
+          this.#successor = next;
+        },
+      });
       this.#report({
         severity: "info",
         kind: "program.replaced",
-        message: `The program was replaced; the protocol rested for ${pausedMs.toFixed(0)} ms.`,
+        message: `The program was replaced; the protocol rested for ${pausedMs.toFixed(0)} ms${
+          wasKilled ? ", and the old one was killed, since it did not end in time" : ""
+        }.`,
         details: { paused_ms: pausedMs },
       });
     } catch (error) {
-      // From the moment on at which it is the successor, its end is dealt with as any worker's.
-      if (this.#successor !== next && this.#worker !== next) {
-        next.kill();
-        next.goodbye?.close();
-        const why = next.problem ?? (error instanceof Error ? error.message : String(error));
-        this.#report({
-          severity: "error",
-          kind: "program.not_replaced",
-          message: `The program was not replaced, the old one goes on: ${why}.`,
-        });
-      }
+      next.kill();
+      next.goodbye?.close();
+      if (this.#stops > 0) former.tell({ do: "stop" });
+      const why = next.problem ?? (error instanceof Error ? error.message : String(error));
+      this.#report({
+        severity: "error",
+        kind: "program.not_replaced",
+        message: `The program was not replaced, the old one goes on: ${why}.`,
+      });
     } finally {
+      this.#candidate = undefined;
       this.#replacing = false;
     }
   }

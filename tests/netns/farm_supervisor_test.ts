@@ -264,3 +264,25 @@ function alive(pid: number): boolean {
     return false;
   }
 }
+
+Deno.test(
+  { name: "SIGTERM while the program is being replaced: the node leaves in order", ignore },
+  async () => {
+    const { lab, n1 } = await farmWithStreams(50);
+    await using _ = lab;
+    const [, n2] = lab.nodes;
+    const children = async () =>
+      (await Deno.readTextFile(`/proc/${n1.daemon!.pid}/task/${n1.daemon!.pid}/children`)).trim().split(" ");
+    Deno.kill(n1.daemon!.pid, "SIGUSR2");
+    await lab.waitFor(async () => (await children()).length === 2, 10_000, "the next program to start");
+    const both = await children();
+    await n1.stopDaemon();
+    for (const pid of both) assert.throws(() => Deno.statSync(`/proc/${pid}`), Deno.errors.NotFound);
+    await lab.waitForMembers(["n2", "n3"]);
+    const kinds = (await eventsOf(n2)).filter(({ node }) => node === "n1").map(({ kind }) => kind);
+    assert.ok(
+      kinds.includes("member.left") && !kinds.some((kind) => /dead|crashed/.test(kind)),
+      kinds.join(),
+    );
+  },
+);

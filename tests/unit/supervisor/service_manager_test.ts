@@ -82,3 +82,12 @@ Deno.test("the journal gets fields; a value of several lines with its length", a
     await Deno.remove(directory, { recursive: true });
   }
 });
+
+Deno.test("a socket that cannot be one is told of, and stops nothing", () => {
+  for (const socket of ["vsock:2:1234", "relative", `/${"x".repeat(200)}`]) {
+    const manager = new ServiceManager(environment({ NOTIFY_SOCKET: socket }));
+    assert.match(manager.problem ?? "", /^NOTIFY_SOCKET \(/);
+    tell(manager);
+  }
+  assert.equal(new ServiceManager(environment({})).problem, undefined);
+});
