@@ -55,13 +55,17 @@ const LOCAL_PORT = REQUEST + inet_diag_req_v2.offsets["id.idiag_sport"];
 const REMOTE_PORT = REQUEST + inet_diag_req_v2.offsets["id.idiag_dport"];
 const LOCAL_ADDRESS = REQUEST + inet_diag_req_v2.offsets["id.idiag_src"];
 const REMOTE_ADDRESS = REQUEST + inet_diag_req_v2.offsets["id.idiag_dst"];
+const COOKIE = REQUEST + inet_diag_req_v2.offsets["id.idiag_cookie"];
+const COOKIE_BYTES = 8;
 const LOOK_UP = "look up TCP connection";
+const ABANDON = "abandon half-open TCP connection";
 const LIST = "list TCP connections";
 
 /** An open sock_diag socket, for the network namespace of the thread that opened it. */
 export class SockDiag {
   readonly #socket: NetlinkSocket;
   readonly #request: Uint8Array<ArrayBuffer>;
+  readonly #destruction: Uint8Array<ArrayBuffer>;
   /** Both addresses of `hasTcp`. */
   readonly #ends = new Uint8Array(32);
 
@@ -71,6 +75,11 @@ export class SockDiag {
       C.SOCK_DIAG_BY_FAMILY,
       C.NLM_F_REQUEST,
       requestBody(C.AF_INET, 0, interfaceIndex),
+    );
+    this.#destruction = netlinkMessage(
+      C.SOCK_DESTROY,
+      C.NLM_F_REQUEST | C.NLM_F_ACK,
+      this.#request.subarray(REQUEST),
     );
   }
 
@@ -127,6 +136,35 @@ export class SockDiag {
       return state === TCP_STATE.listen ? TCP_STATE.none : state;
     }
     return noneOrThrow(answer, type);
+  }
+
+  /**
+   * Forgets a connection of exactly these two ends if it is half-open: its client hears nothing of it, as `tcp_abort`
+   * (net/ipv4/tcp.c) sends no reset for one. True if it was there. Arguments as for `tcpState`. Throws
+   * {@link SystemError}: EPERM without CAP_NET_ADMIN, EOPNOTSUPP where the kernel has no CONFIG_INET_DIAG_DESTROY.
+   */
+  abandonHalfOpen(
+    family: 4 | 6,
+    bytes: Uint8Array,
+    localOffset: number,
+    localPort: number,
+    remoteOffset: number,
+    remotePort: number,
+  ): boolean {
+    const state = this.tcpState(family, bytes, localOffset, localPort, remoteOffset, remotePort);
+    if (state !== TCP_STATE.synReceived) return false;
+    const destruction = this.#destruction, answer = this.#socket.buffer;
+    destruction.set(this.#request.subarray(REQUEST), REQUEST);
+    // This very connection, not one that came since.
+    const cookie = nlmsghdr.size + inet_diag_msg.offsets["id.idiag_cookie"];
+    for (let index = 0; index < COOKIE_BYTES; index++) destruction[COOKIE + index] = answer[cookie + index];
+    this.#socket.send(destruction, ABANDON);
+    this.#socket.receive(ABANDON);
+    const error = new DataView(answer.buffer, answer.byteOffset).getInt32(nlmsghdr.size, true);
+    if (error !== 0 && error !== -ERRNO.ENOENT[0]) {
+      throw new SystemError({ operation: ABANDON, errno: -error });
+    }
+    return error === 0;
   }
 
   /**

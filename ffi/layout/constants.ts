@@ -236,6 +236,7 @@ export const ARPHRD_NONE = 0xfffe;
 
 // linux/inet_diag.h, linux/sock_diag.h, netinet/tcp.h
 export const SOCK_DIAG_BY_FAMILY = 20;
+export const SOCK_DESTROY = 21;
 export const TCP_ESTABLISHED = 1;
 export const TCP_SYN_SENT = 2;
 export const TCP_SYN_RECV = 3;

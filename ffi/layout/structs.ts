@@ -246,5 +246,6 @@ export const inet_diag_msg = {
     "id.idiag_dport": 6,
     "id.idiag_src": 8,
     "id.idiag_dst": 24,
+    "id.idiag_cookie": 44,
   },
 } as const;

@@ -192,6 +192,13 @@ function kernelPorts(
         return false;
       }
     },
+    abandonHalfOpen(family, localOffset, localPort, remoteOffset, remotePort) {
+      try {
+        diag.abandonHalfOpen(family as 4 | 6, ring, localOffset, localPort, remoteOffset, remotePort);
+      } catch {
+        // A kernel that cannot do it (CONFIG_INET_DIAG_DESTROY) resets this one client, which connects again.
+      }
+    },
     now32: boottimeMs32,
     captured32: () => reader.captured32(),
   };

@@ -57,6 +57,14 @@ export interface PipelinePorts {
     remoteOffset: number,
     remotePort: number,
   ): boolean;
+  /** Makes this kernel forget the TCP connection, without a word to the client, if it is half-open. Arguments as above. */
+  abandonHalfOpen(
+    family: number,
+    localOffset: number,
+    localPort: number,
+    remoteOffset: number,
+    remotePort: number,
+  ): void;
   /** Milliseconds since boot as a wrapping Int32; read before every accepted packet. */
   now32(): number;
   /** When the frame that is being decided was captured: wall clock in microseconds, as a wrapping Int32. */
@@ -167,7 +175,9 @@ export class Pipeline {
       return this.#accept(offset, VERDICT.accepted);
     }
     if ((view.tcpFlags & SYN_OR_ACK) === TCP_FLAG.syn) {
-      return (flags & CLAIM) !== 0 ? this.#acceptNewFlow(offset) : VERDICT.not_owner;
+      if ((flags & CLAIM) !== 0) return this.#acceptNewFlow(offset);
+      if ((flags & RETAINED) !== 0) this.#abandonHalfOpen();
+      return VERDICT.not_owner;
     }
     const held = this.ports.hasConnection(
       view.family,
@@ -180,6 +190,21 @@ export class Pipeline {
     // Perhaps another kernel has it; and what ends a connection that nobody has needs no answer.
     const unanswered = (flags & (CLAIM | CONTESTED)) !== CLAIM || (view.tcpFlags & TCP_FLAG.rst) !== 0;
     return unanswered ? VERDICT.not_held : this.#acceptOrphan(offset);
+  }
+
+  /**
+   * A client whose SYN this node answered before the bucket moved asks again, so the answer was lost, and the claimant
+   * answers now. If both kernels had the connection half-open, the client's ACK would fit one, and be reset by the other.
+   */
+  #abandonHalfOpen(): void {
+    const view = this.#view;
+    this.ports.abandonHalfOpen(
+      view.family,
+      view.destinationOffset,
+      view.destinationPort,
+      view.sourceOffset,
+      view.sourcePort,
+    );
   }
 
   /**

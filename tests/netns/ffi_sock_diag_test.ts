@@ -73,6 +73,8 @@ for (const family of [4, 6] as const) {
         packet.set(us, 60);
         assert.equal(here.tcpState(family, packet, 60, 7000, 30, port), TCP_STATE.established);
         assert.equal(here.tcpState(family, packet, 60, 7000, 30, port ^ 1), TCP_STATE.none);
+        assert.equal(here.abandonHalfOpen(family, packet, 60, 7000, 30, port), false, "it is not half-open");
+        assert.equal(here.hasTcp(family, us, 7000, them, port), true);
       },
     });
 
@@ -97,6 +99,13 @@ for (const family of [4, 6] as const) {
         assert.equal(diag.hasTcp(family, us, 7000, them, 50_000), true);
         assert.equal(diag.hasTcp(family, us, 7000, them, 50_001), false);
         assert.deepEqual(dump(diag, family), [`${[...us]} 7000 ${[...them]} 50000 ${TCP_STATE.synReceived}`]);
+        const ends = Uint8Array.of(...us, ...them);
+        const abandon = (port: number) => diag.abandonHalfOpen(family, ends, 0, 7000, us.length, port);
+        assert.equal(abandon(50_001), false, "nothing there");
+        assert.equal(abandon(50_000), true);
+        assert.equal(diag.hasTcp(family, us, 7000, them, 50_000), false);
+        assert.deepEqual(dump(diag, family), []);
+        assert.equal(abandon(50_000), false, "gone already");
       },
     });
   }

@@ -149,6 +149,24 @@ Deno.test("a retained connection needs no lease, a claim does", () => {
   assert.equal(rig.decide(tcp(ACK)), "no_lease");
 });
 
+Deno.test("a client that asks again in a bucket that has moved away is the claimant's: what is half-open here is abandoned", () => {
+  const rig = new Rig();
+  rig.setAll(SERVICE.web, RETAINED | CONTESTED);
+  assert.equal(rig.decide(tcp(ACK)), "not_held");
+  assert.deepEqual(rig.abandoned, []);
+  assert.equal(rig.decide(tcp(SYN)), "not_owner");
+  assert.deepEqual(rig.abandoned, ["40000"]);
+  for (const flags of [CLAIM | RETAINED, CLAIM | CONTESTED, CLAIM, CONTESTED, 0]) {
+    rig.setAll(SERVICE.web, flags);
+    rig.decide(tcp(SYN));
+  }
+  assert.deepEqual(
+    rig.abandoned,
+    ["40000"],
+    "of no bucket that is claimed, or where this node holds nothing",
+  );
+});
+
 Deno.test("a frame that was captured before its bucket was gained is left to the former claimant", () => {
   const rig = new Rig();
   rig.claimAll();

@@ -31,6 +31,8 @@ export class Rig {
   readonly replies: Uint8Array[] = [];
   /** Connections that the kernel is asked for, as `client port`, and whether it has them. */
   readonly connections = new Set<string>();
+  /** Half-open connections that the kernel is to forget, as `client port`. */
+  readonly abandoned: string[] = [];
   nowMs32 = 1_000;
   /** When the frame was captured: wall clock, µs. */
   capturedUs32 = 0;
@@ -74,6 +76,8 @@ export class Rig {
       reply: (frame) => void this.replies.push(frame.slice()),
       hasConnection: (_family, _local, _localPort, _remote, remotePort) =>
         this.connections.has(`${remotePort}`),
+      abandonHalfOpen: (_family, _local, _localPort, _remote, remotePort) =>
+        void this.abandoned.push(`${remotePort}`),
       now32: () => this.nowMs32,
       captured32: () => this.capturedUs32,
     });
