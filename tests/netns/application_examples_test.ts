@@ -98,7 +98,7 @@ class Orders {
       return {
         "/run/orders/orders.pid": `${directory}/pid`,
         "/var/log/orders/orders.log": `${directory}/log`,
-        "java, -jar, /opt/orders/orders.jar": `java, ${directory}/Orders.java`,
+        "-jar,\n    /opt/orders/orders.jar": `${directory}/Orders.java`,
         "user: orders": "user: nobody",
       };
     },
