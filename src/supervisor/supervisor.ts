@@ -152,14 +152,20 @@ class Supervisor {
 
   async #askToStop(): Promise<void> {
     this.#manager.stopping();
-    const first = ++this.#stops === 1;
+    this.#stops++;
     this.#stop.resolve(undefined);
-    if (first && this.#worker.isReady && !this.#replacing && await this.#manager.stopIsRestart()) {
+    if (this.#candidate === undefined) return await this.#stopWorker();
+    // A program that would only be stopped takes nobody's place. The running one is told when it goes on: see #replace.
+    this.#candidate.problem = "the node is being stopped";
+    this.#candidate.kill();
+  }
+
+  async #stopWorker(): Promise<void> {
+    const isFirst = this.#stops === 1 && !this.#replacing;
+    if (isFirst && this.#worker.isReady && await this.#manager.stopIsRestart()) {
       this.#restarting = true;
       return await retireWorker(this.#worker);
     }
-    // A program that would only be stopped takes nobody's place. The running one is told when it goes on: see #replace.
-    if (this.#candidate !== undefined) return this.#candidate.kill();
     // The second signal shortens the wait for connections; who signals once more wants it to end now.
     if (this.#stops > 2) this.#current.kill();
     else this.#current.tell({ do: "stop" });
@@ -320,10 +326,9 @@ class Supervisor {
     } catch (error) {
       next.kill();
       next.goodbye?.close();
-      if (this.#stops > 0) former.tell({ do: "stop" });
       const why = next.problem ?? (error instanceof Error ? error.message : String(error));
       this.#report({
-        severity: "error",
+        severity: this.#stops > 0 ? "info" : "error",
         kind: "program.not_replaced",
         message: `The program was not replaced, the old one goes on: ${why}.`,
       });
@@ -331,6 +336,8 @@ class Supervisor {
       this.#candidate = undefined;
       this.#replacing = false;
     }
+    // It was asked for while the running one could not obey.
+    if (this.#stops > 0 && this.#worker === former && this.#successor === undefined) await this.#stopWorker();
   }
 
   #report(event: FarmEventInit): void {
