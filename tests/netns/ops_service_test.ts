@@ -154,7 +154,7 @@ Deno.test({
       Deno.kill(node.daemon!.pid, "SIGUSR2");
       await lab.waitFor(
         async () => (await eventsOf(node)).some(({ kind }) => kind === "program.replaced"),
-        40_000,
+        90_000,
         `${node.name} to be replaced`,
       );
       assert.notEqual(workerOf(node), former);

@@ -43,7 +43,7 @@ async function run({ times, progress }: StoryRun): Promise<Outcome> {
   const before = await views(lab);
   let sent = 0, durationMs = 0;
   while (sent < times) {
-    const flood = await send(lab, mixed, { durationMs: FLOOD_MS, perSecond: PER_SECOND });
+    const flood = await send(lab, mixed, { flood: { durationMs: FLOOD_MS, perSecond: PER_SECOND } });
     sent += flood.count;
     durationMs += flood.durationMs;
     progress(`${sent} sent`);

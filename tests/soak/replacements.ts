@@ -105,7 +105,7 @@ const kinds: Kind[] = [
       // The new program's list of events begins with its own.
       await lab.waitFor(
         async () => worker() !== former && await replaced(node) > 0,
-        30_000,
+        90_000,
         `the program of ${node.name} to be replaced`,
       );
     },
