@@ -28,9 +28,7 @@ import { type IpAddress } from "../core/address.ts";
 import { type FarmKeys } from "../core/keys.ts";
 import { BUCKETS } from "../core/limits.ts";
 import { type HealthState } from "../health/types.ts";
-import { type LoadedPrefilter } from "../dataplane/prefilter.ts";
-import { type SharedClaims, type SharedCounters } from "../dataplane/shared.ts";
-import { type Verdict, VERDICTS } from "../dataplane/verdicts.ts";
+import { type SharedClaims } from "../dataplane/shared.ts";
 import { type ClaimsBasis, type MemberView } from "../membership/types.ts";
 import { explainFlow } from "../ownership/explain.ts";
 import { AFFINITY } from "../ownership/flow_hash.ts";
@@ -40,26 +38,18 @@ import { formatMac, virtualMac } from "../wire/ethernet.ts";
 import { bucketMap } from "./bucket_map.ts";
 import { configView } from "./config_view.ts";
 import { type Connections } from "./connections.ts";
+import { type CountedDataplane, datapathCounters, vipFramesSeen } from "./datapath_counters.ts";
 import { flowsPage } from "./flow_list.ts";
 import { healthSentence } from "./health_sentence.ts";
 import { History } from "./history.ts";
 import { type LogSwitch } from "./log_switch.ts";
 import { memberStatus } from "./member_status.ts";
 import { OwnerTables } from "./owner_tables.ts";
-import { ConnectionCount, Rates } from "./own_report.ts";
-import { composeReport, type OwnReport, parseReport, type Report } from "./report.ts";
+import { type ApplicationView, Reports, shortDigest } from "./reports.ts";
 import { configWarnings, lanWarnings, networkWarnings } from "./warnings.ts";
 
 /** What the membership thread tells about the networks. */
 type NetworkState = Omit<Extract<FromMembership, { kind: "networks" }>, "kind">;
-
-/** Verdicts of frames that need no virtual MAC to arrive. */
-const NOT_FOR_THE_FARM: readonly Verdict[] = [
-  "foreign",
-  "neighbour_answered",
-  "neighbour_not_owner",
-  "neighbour_ignored",
-];
 
 /** What the running farm is made of. */
 export interface FarmParts {
@@ -69,7 +59,7 @@ export interface FarmParts {
   keys: FarmKeys;
   events: EventLog;
   claims: SharedClaims;
-  dataplanes: ReadonlyArray<{ interface: string; counters: SharedCounters; prefilter?: LoadedPrefilter }>;
+  dataplanes: readonly CountedDataplane[];
   connections: Connections;
   log: LogSwitch;
   order(node: string, verb: OrderVerb, value?: number): Promise<OrderResult>;
@@ -78,12 +68,7 @@ export interface FarmParts {
   /** What the checks of this node have found. */
   health?(): HealthState;
   /** The application of this node. */
-  application?(): {
-    readonly configured: boolean;
-    readonly state: string;
-    readonly reason: string;
-    readonly scriptsRun?: number;
-  };
+  application?(): ApplicationView;
   now32(): number;
   /** The clock of the membership thread, in ms. */
   nowMs(): number;
@@ -92,13 +77,10 @@ export interface FarmParts {
 export class Farm implements FarmSource {
   readonly events: EventLog;
   readonly #owners: OwnerTables;
-  readonly #rates = new Rates();
-  readonly #connections = new ConnectionCount();
+  readonly #reports: Reports;
   #observeTakeover: (durationMs: number) => void = () => {};
   readonly #history = new History();
   #members: readonly MemberView[] = [];
-  /** Reports of the other members as they came, and read. */
-  #reports = new Map<string, { text: string; report: Report | undefined }>();
   #totals: HeartbeatTotals | undefined;
   #networks: NetworkState = { atMs: 0, networks: [], frames: [], finding: undefined };
 
@@ -108,6 +90,16 @@ export class Farm implements FarmSource {
       parts.keys.rendezvousKey,
       (table) => table > 0 && this.#config.services[table - 1].flowTimeoutMs !== undefined,
     );
+    this.#reports = new Reports({
+      config: parts.config,
+      connections: parts.connections,
+      retained: parts.retained,
+      claimedShare: (table) => this.#claimedShare(table),
+      checks: () => parts.health?.().checks ?? [],
+      application: () => parts.application?.(),
+      latenessMs: () => this.#totals?.latenessMsMax ?? 0,
+      nowMs: parts.nowMs,
+    });
   }
 
   get #config(): FarmConfig {
@@ -120,44 +112,28 @@ export class Farm implements FarmSource {
     this.#members = members;
     this.#owners.update(basis);
     this.events.stir(); // who watches the farm is told
-    this.#reports = new Map(members.flatMap(({ name, report: text }) => {
-      if (text === undefined) return [];
-      const known = this.#reports.get(name);
-      return [[name, known?.text === text ? known : { text, report: parseReport(text) }]];
-    }));
+    this.#reports.hear(members);
   }
 
   /** Once a second: keeps a sample of everything, and gives the report for the other nodes. */
   everySecond(wallMs: number): string {
-    this.#rates.sample(this.parts.nowMs(), this.counters());
-    this.#connections.sample(this.parts.nowMs, () => {
-      this.parts.connections.look();
-      return this.parts.connections.count;
-    });
+    this.#reports.sample(this.counters());
     this.#history.sample(wallMs, this.#memberStatus());
-    return composeReport(this.#ownReport());
+    return this.#reports.text();
   }
 
   /** The report as it is now. */
   report(): string {
-    return composeReport(this.#ownReport());
+    return this.#reports.text();
   }
 
   updateTotals(totals: HeartbeatTotals): void {
     this.#totals = totals;
   }
 
-  /**
-   * Frames for the virtual IPs that this node has seen, whatever became of them. Questions about the addresses are not
-   * among them: they are broadcast, and come where nothing else comes.
-   */
+  /** Frames for the virtual IPs that this node has seen, whatever became of them. */
   vipFramesSeen(): number {
-    let seen = 0;
-    for (const { captured, filtered, fastPath, ringDrops, verdicts } of this.counters()) {
-      seen += captured + (filtered ?? 0) + (fastPath ?? 0) + ringDrops;
-      for (const verdict of NOT_FOR_THE_FARM) seen -= verdicts[verdict];
-    }
-    return Math.max(0, seen);
+    return vipFramesSeen(this.counters());
   }
 
   /** Frames for the virtual IPs that the living members have seen since their starts, by name. */
@@ -296,20 +272,7 @@ export class Farm implements FarmSource {
   }
 
   counters(): readonly DatapathCounters[] {
-    return this.parts.dataplanes.map(({ interface: name, counters, prefilter }) => {
-      const all = counters.read();
-      const kernel = prefilter?.counts();
-      return {
-        interface: name,
-        captured: all.captured,
-        filtered: kernel?.dropped,
-        fastPath: prefilter?.isFast ? kernel?.fast : undefined,
-        verdicts: Object.fromEntries(VERDICTS.map((verdict) => [verdict, all[verdict]])),
-        ringDrops: all.ring_drops,
-        tunWriteErrors: all.inject_failed,
-        newFlows: all.new_flows + (kernel?.newFlows ?? 0),
-      };
-    });
+    return datapathCounters(this.parts.dataplanes);
   }
 
   heartbeatCounters(): HeartbeatCounters {
@@ -358,34 +321,11 @@ export class Farm implements FarmSource {
       nowMs: this.parts.nowMs(),
       wallMs: Date.now(),
     };
-    return this.#members.map((member) => {
-      const report = member.self
-        ? { v: 1 as const, ...this.#ownReport() }
-        : this.#reports.get(member.name)?.report;
-      return memberStatus(member, report, context);
-    });
-  }
-
-  #ownReport(): OwnReport {
-    const { state, reason, configured } = this.parts.application?.() ?? {};
-    const down = (this.parts.health?.().checks ?? []).filter(({ state }) => state === "down");
-    return {
-      version: VERSION,
-      state,
-      reason,
-      application: configured,
-      claimed: this.#config.services.map((_, index) => this.#claimedShare(index + 1)),
-      connections: this.#connections.now,
-      retained: this.parts.retained(),
-      ...this.#rates.now,
-      lateness_ms: this.#totals?.latenessMsMax ?? 0,
-      digest: this.#digest(),
-      down: down.map(({ name, reason }) => ({ check: name, reason })),
-    };
+    return this.#members.map((member) => memberStatus(member, this.#reports.of(member), context));
   }
 
   #digest(): string {
-    return this.#config.digest.slice(0, 16);
+    return shortDigest(this.#config);
   }
 
   /** A view comes after its claims were published: who is dead in it has been replaced. */
