@@ -114,6 +114,8 @@ export interface Segment {
   readonly rst: boolean;
   readonly sequence: number;
   readonly acknowledgement: number;
+  /** Of the segment that this answers: the client's clock when it sent that (RFC 7323, TSecr); undefined if it has none. */
+  readonly echoedMs: number | undefined;
 }
 
 /** Filter for the SYN-ACKs and RSTs that a node sends from the virtual IP, over IPv4. */
@@ -144,34 +146,43 @@ export async function segmentsOf(node: string, capture: Capture): Promise<Segmen
       rst: (flags & 4) !== 0,
       sequence: view.getUint32(tcp + 4),
       acknowledgement: view.getUint32(tcp + 8),
+      echoedMs: echoedTimestamp(view, tcp),
     });
     at += 16 + view.getUint32(at + 8, little);
   }
   return segments;
 }
 
-/** A client repeats a SYN after a second (RFC 6298 section 2); answers that are less than this apart are to one. */
-const SAME_SYN_MS = 900;
+/** TSecr of the timestamps option (RFC 7323 section 3.2) of a TCP header; undefined if it has none. */
+function echoedTimestamp(view: DataView, tcp: number): number | undefined {
+  const end = tcp + (view.getUint8(tcp + 12) >> 4) * 4;
+  for (let at = tcp + 20; at < end;) {
+    const kind = view.getUint8(at);
+    if (kind === 0) return undefined;
+    if (kind === 8) return view.getUint32(at + 6);
+    at += kind === 1 ? 1 : Math.max(2, view.getUint8(at + 1));
+  }
+  return undefined;
+}
 
 /**
- * SYNs that more than one answer was given to. A SYN is known by the client's port, its initial sequence number and its
- * time: when an answer was lost, another node may have taken over by the time the client sends the SYN again. The same
- * SYN-ACK sent again by the same node (RFC 6298 section 5) is one answer.
+ * SYNs that more than one answer was given to. A SYN is known by the client's port, its initial sequence number and
+ * when it was sent: if an answer is lost, another node may have taken over by the time the client sends the SYN again. The
+ * same SYN-ACK sent again by the same node (RFC 6298 section 5) is one answer.
  */
 export function doublyAnswered(segments: readonly Segment[]): string[] {
   const answers = new Map<string, Map<string, number>>();
-  for (const { node, clientPort, syn, rst, sequence, acknowledgement, atMs } of segments) {
+  for (const { node, clientPort, syn, rst, sequence, acknowledgement, echoedMs, atMs } of segments) {
     if (!syn || rst) continue;
-    const key = `port ${clientPort}, acknowledgement ${acknowledgement}`;
+    const key = `port ${clientPort}, acknowledgement ${acknowledgement}, sent at ${echoedMs}`;
     const given = answers.get(key) ?? new Map<string, number>();
     const answer = `${node} with ${sequence}`;
     answers.set(key, given.set(answer, Math.min(atMs, given.get(answer) ?? Infinity)));
   }
-  return [...answers].flatMap(([key, given]) => {
+  return [...answers].filter(([, given]) => given.size > 1).map(([key, given]) => {
     const inOrder = [...given].sort(([, a], [, b]) => a - b);
-    const twice = inOrder.some(([, atMs], i) => i > 0 && atMs - inOrder[i - 1][1] < SAME_SYN_MS);
     const told = inOrder.map(([answer, atMs]) => `${answer} after ${(atMs - inOrder[0][1]).toFixed(0)} ms`);
-    return twice ? [`${key}: ${told.join("; ")}`] : [];
+    return `${key}: ${told.join("; ")}`;
   });
 }
 
