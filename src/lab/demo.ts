@@ -85,7 +85,9 @@ async function demo(options: DemoOptions, interrupted: AbortSignal): Promise<num
     if (interrupted.aborted) report.line("\nStopping: ending the farm and removing every trace of it.");
     await lab.dispose();
   }
+  const traces = await tracesOf(lab, before);
   if (outcome === "interrupted") {
+    report.line(traces === "" ? "Done, nothing is left." : `Left behind: ${traces}.`);
     return options.once ? EXIT_INTERRUPTED : EXIT.done;
   }
   if (!options.once) return report.failures === 0 ? EXIT.done : EXIT.no;
@@ -94,16 +96,9 @@ async function demo(options: DemoOptions, interrupted: AbortSignal): Promise<num
     "Nothing is left",
     "The farm lived in network namespaces of its own; with its last process they are gone.",
   );
-  const processes = await killProcessesOf(lab.id);
-  const directory = await Deno.lstat(lab.directory).then(() => true, () => false);
-  const traces = [
-    ...(processes.length > 0 ? [`processes ${processes.join(" ")}`] : []),
-    ...(directory ? [lab.directory] : []),
-    ...(hostTrace() === before ? [] : ["other network interfaces than before"]),
-  ];
   report.check(
-    traces.length === 0,
-    traces.length === 0 ? "no process, no file, no network interface" : `left behind: ${traces.join(", ")}`,
+    traces === "",
+    traces === "" ? "no process, no file, no network interface" : `left behind: ${traces}`,
   );
   report.line();
   const tookMs = performance.now() - beganMs;
@@ -138,7 +133,7 @@ async function start(lab: Lab, report: Report): Promise<void> {
 }
 
 async function live(lab: Lab, report: Report, interrupted: AbortSignal): Promise<void> {
-  using consoles = new DisposableStack();
+  await using consoles = new AsyncDisposableStack();
   const relays = lab.nodes.map((node, i) =>
     consoles.use(new Relay(`${node.runtimeDirectory}/admin.sock`, CONSOLE_PORT + i))
   );
@@ -156,17 +151,26 @@ async function live(lab: Lab, report: Report, interrupted: AbortSignal): Promise
     "Try it, in another terminal",
     "Who answers, what the nodes know, and what happens when one goes:",
   );
-  for (
-    const line of [
-      `alias vipfarm="${vipfarmArgv().join(" ")}"; farm="--runtime-dir ${first.runtimeDirectory}"`,
-      `nsenter --net=${client.path} curl -s http://${lab.virtualIps.ipv4[0]}:${LAB_PORTS.http}/`,
-      "vipfarm status $farm",
-      `vipfarm explain ${lab.clients[0].station.ipv4}:5000 --service http $farm`,
-      `vipfarm drain ${second.name} $farm`,
-      `vipfarm resume ${second.name} $farm`,
-      `kill -KILL ${second.daemon?.pid}        # ${second.name} dies`,
-    ]
-  ) report.line(`     ${report.paint("cyan", line)}`);
+  const show = (lines: readonly string[]) => {
+    for (const line of lines) report.line(`     ${report.paint("cyan", line)}`);
+  };
+  // One word in each variable: not every shell splits them. No comments: not every shell knows them at its prompt.
+  show([
+    `alias vipfarm="${vipfarmArgv().join(" ")}"`,
+    `run=${first.runtimeDirectory}`,
+    `nsenter --net=${client.path} curl -s http://${lab.virtualIps.ipv4[0]}:${LAB_PORTS.http}/`,
+    'vipfarm status --runtime-dir "$run"',
+    `vipfarm explain ${lab.clients[0].station.ipv4}:5000 --service http --runtime-dir "$run"`,
+    `vipfarm drain ${second.name} --runtime-dir "$run"`,
+    `vipfarm resume ${second.name} --runtime-dir "$run"`,
+  ]);
+  report.line(`   ${second.name} dies:`);
+  show([`kill -KILL ${second.daemon?.pid}`]);
+  report.line("   and comes back, until Ctrl-C here or there:");
+  show([
+    `nsenter --net=${second.namespace.path} ${vipfarmArgv().join(" ")} run -c ${second.configPath} ` +
+    `--node ${second.name} --runtime-dir ${second.runtimeDirectory}`,
+  ]);
   report.step(
     "What the client sees",
     `${ROUND_REQUESTS} requests a second, and which node answered them. Ctrl-C ends the farm.`,
@@ -183,6 +187,7 @@ async function live(lab: Lab, report: Report, interrupted: AbortSignal): Promise
       timeoutMs: ROUND_MS,
     });
     const states = await statesSeen(lab);
+    if (interrupted.aborted) return;
     const { shares, answered } = spreadOf(answers, weightsOf(lab));
     const lines = shares.map(({ name, count, seen }) =>
       `   ${name.padEnd(4)} ${(states.get(name) ?? "?").padEnd(9)} ${String(count).padStart(4)}  ` +
@@ -203,18 +208,24 @@ async function live(lab: Lab, report: Report, interrupted: AbortSignal): Promise
   }
 }
 
-/** Each member's state, as the first daemon that answers sees it; a node without a daemon is `off`. */
+/** Each member's state, as the first daemon that answers sees it; a node whose daemon does not answer is `off`. */
 async function statesSeen(lab: Lab): Promise<Map<string, string>> {
-  const states = new Map<string, string>();
-  for (const node of lab.nodes) if (!node.daemon?.running) states.set(node.name, "off");
-  for (const node of lab.nodes) {
-    if (!node.daemon?.running) continue;
-    const farm = await node.farm().catch(() => undefined);
-    if (farm === undefined) continue;
-    for (const { name, state } of farm.members) if (!states.has(name)) states.set(name, state);
-    break;
-  }
+  const views = await Promise.all(lab.nodes.map((node) => node.farm().catch(() => undefined)));
+  const members = views.find((view) => view !== undefined)?.members ?? [];
+  const states = new Map(members.map(({ name, state }) => [name, state]));
+  for (const [i, { name }] of lab.nodes.entries()) if (views[i] === undefined) states.set(name, "off");
   return states;
+}
+
+/** What is left of a lab that has ended, for people; empty: nothing. */
+async function tracesOf(lab: Lab, hostBefore: string): Promise<string> {
+  const processes = await killProcessesOf(lab.id);
+  const directory = await Deno.lstat(lab.directory).then(() => true, () => false);
+  return [
+    ...(processes.length > 0 ? [`processes ${processes.join(" ")}`] : []),
+    ...(directory ? [lab.directory] : []),
+    ...(hostTrace() === hostBefore ? [] : ["other network interfaces than before"]),
+  ].join(", ");
 }
 
 function nodeWeights(nodes: number): Record<string, { weight: number }> {

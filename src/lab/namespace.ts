@@ -14,6 +14,7 @@ import {
   type SpawnOptions,
   spawnProcess,
 } from "./process.ts";
+import { killProcessesBeside } from "./sweep.ts";
 
 /**
  * Settings of every namespace, before the first interface appears: no duplicate address detection (addresses work
@@ -108,9 +109,13 @@ export class LabNamespace {
     await this.run(["ip", "-batch", "-"], { input: lines.join("\n") + "\n" });
   }
 
-  /** Kills what was started here, then the holder: the namespace is gone afterwards. */
+  /** Kills what was started here and what else lives here, then the holder: the namespace is gone afterwards. */
   async dispose(): Promise<void> {
     await Promise.all(this.#spawned.map((process) => process.kill()));
+    // One that is about to be killed may still start another.
+    while (this.holder.running && (await killProcessesBeside(this.holder.pid)).length > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
     await this.holder.kill();
   }
 }

@@ -1,72 +1,68 @@
 /**
- * Makes a daemon's console reachable from the host's browser: a TCP port on the loopback whose connections go to the
+ * Makes a daemon's console reachable from the host's browser: an HTTP port on the loopback whose requests go to the
  * daemon's Unix socket. The daemons themselves listen inside their namespaces, where no browser is.
+ *
+ * A daemon trusts its socket, which no web page can reach. Through this port one could, by DNS rebinding: so every
+ * request must name this port as its host, and its origin, if it has one, must be this port's own page.
  */
 
-/** Connections at once: a browser uses six, and its event streams stay open. */
-const CONNECTIONS_MAX = 64;
-
 /** A listening relay. */
-export class Relay implements Disposable {
+export class Relay implements AsyncDisposable {
   readonly url: string;
-  readonly #listener: Deno.TcpListener;
-  readonly #open = new Set<Deno.Conn>();
+  readonly #client: Deno.HttpClient;
+  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+  readonly #closing = new AbortController();
+  /** What a Host header may say. */
+  readonly #hosts: readonly string[];
 
   /** Listens on 127.0.0.1, on `port` if it is free and else on any. */
   constructor(socketPath: string, port: number) {
-    this.#listener = listen(port);
-    this.url = `http://127.0.0.1:${this.#listener.addr.port}/`;
-    this.#serve(socketPath);
+    this.#client = Deno.createHttpClient({ proxy: { transport: "unix", path: socketPath } });
+    this.#server = this.#listen(port);
+    const own = this.#server.addr.port;
+    this.#hosts = ["127.0.0.1", "localhost", "[::1]"].map((name) => `${name}:${own}`);
+    this.url = `http://127.0.0.1:${own}/`;
   }
 
-  [Symbol.dispose](): void {
-    this.#listener.close();
-    for (const connection of this.#open) closeQuietly(connection);
+  /** Ends every connection, also those with a stream of events. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    await this.#server.finished;
+    this.#client.close();
   }
 
-  async #serve(socketPath: string): Promise<void> {
-    for await (const connection of this.#listener) {
-      if (this.#open.size >= CONNECTIONS_MAX * 2) connection.close();
-      else this.#join(connection, socketPath);
-    }
-  }
-
-  async #join(browser: Deno.Conn, socketPath: string): Promise<void> {
-    this.#open.add(browser);
+  #listen(port: number): Deno.HttpServer<Deno.NetAddr> {
+    const serve = (port: number) =>
+      Deno.serve(
+        { hostname: "127.0.0.1", port, signal: this.#closing.signal, onListen: () => {} },
+        (request) => this.#answer(request),
+      );
     try {
-      const daemon = await Deno.connect({ transport: "unix", path: socketPath });
-      this.#open.add(daemon);
-      // A side that ends, ends both: HTTP needs no half-closed connections here.
-      const both = new AbortController();
-      const pipe = (from: Deno.Conn, to: Deno.Conn) =>
-        from.readable.pipeTo(to.writable, { signal: both.signal }).catch(() => {}).finally(() =>
-          both.abort()
-        );
-      await Promise.all([pipe(browser, daemon), pipe(daemon, browser)]);
-      closeQuietly(daemon);
-      this.#open.delete(daemon);
+      return serve(port);
+    } catch (error) {
+      if (error instanceof Deno.errors.AddrInUse) return serve(0);
+      throw error;
+    }
+  }
+
+  async #answer(request: Request): Promise<Response> {
+    const { method, headers, body, url } = request;
+    const host = headers.get("host") ?? "";
+    const origin = headers.get("origin");
+    // The request line may carry a host of its own (RFC 9112 section 3.2.2).
+    const isOwn = this.#hosts.includes(host) && new URL(url).host === host;
+    if (!isOwn || (origin !== null && origin !== `http://${host}`)) {
+      return failure(403, "host_not_allowed", "this port is for its own page only", `Open ${this.url}`);
+    }
+    try {
+      return await fetch(url, { client: this.#client, method, headers, body, redirect: "manual" });
     } catch {
-      // The daemon does not run: the browser sees a closed connection, as it would on a real host.
-    } finally {
-      closeQuietly(browser);
-      this.#open.delete(browser);
+      return failure(502, "node_unreachable", "this node's daemon does not answer", "Start it again.");
     }
   }
 }
 
-function listen(port: number): Deno.TcpListener {
-  try {
-    return Deno.listen({ hostname: "127.0.0.1", port });
-  } catch (error) {
-    if (error instanceof Deno.errors.AddrInUse) return Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    throw error;
-  }
-}
-
-function closeQuietly(connection: Deno.Conn): void {
-  try {
-    connection.close();
-  } catch {
-    // Closed already by the end of its stream.
-  }
+/** A refusal in the API's form, which the console shows. */
+function failure(status: number, code: string, message: string, remedy: string): Response {
+  return Response.json({ error: { code, message, remedy } }, { status });
 }

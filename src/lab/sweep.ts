@@ -1,6 +1,7 @@
 /**
- * Cleaning up by name: every process of a lab, and every child of one, has the lab's name in its environment, and
- * every lab has one directory. Processes are ended by id, and only those that carry the name.
+ * Cleaning up by name: every process of a lab, and every child of one, has the lab's name in its environment, or at
+ * least lives in one of its network namespaces; and every lab has one directory. Processes are ended by id, and only
+ * those that carry the name or live there.
  */
 
 import { LAB_VARIABLE } from "./process.ts";
@@ -52,6 +53,38 @@ export async function killProcessesOf(labId: string): Promise<number[]> {
     }
   }
   return killed;
+}
+
+/**
+ * SIGKILLs every process that lives in the network namespace of `holder`, but for the holder itself: also one that
+ * left its parent and its environment behind. The holder keeps the namespace, whose number would else be given to
+ * another one; the namespace of this process is never touched.
+ */
+export async function killProcessesBeside(holder: number): Promise<number[]> {
+  const killed: number[] = [];
+  const namespace = networkNamespace(holder);
+  if (namespace === undefined || namespace === networkNamespace(Deno.pid)) return killed;
+  for await (const entry of Deno.readDir("/proc")) {
+    const pid = Number(entry.name);
+    if (!Number.isInteger(pid) || pid === Deno.pid || pid === holder) continue;
+    if (networkNamespace(pid) !== namespace) continue;
+    try {
+      Deno.kill(pid, "SIGKILL");
+      killed.push(pid);
+    } catch {
+      // It has just ended.
+    }
+  }
+  return killed;
+}
+
+/** Undefined: the process has ended, or belongs to somebody else. */
+function networkNamespace(pid: number): string | undefined {
+  try {
+    return Deno.readLinkSync(`/proc/${pid}/ns/net`);
+  } catch {
+    return undefined;
+  }
 }
 
 /**

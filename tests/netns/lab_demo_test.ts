@@ -80,5 +80,6 @@ Deno.test({ name: "without --once it names its consoles, and Ctrl-C ends it well
   const { code, output, left } = await demo(["--nodes", "2"], "lost 0");
   assert.equal(code, 0, output);
   assert.match(output, /n1 {2}http:\/\/127\.0\.0\.1:\d+\//);
+  assert.match(output, /\nDone, nothing is left\.\n$/);
   assert.deepEqual(left, []);
 });

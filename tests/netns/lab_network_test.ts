@@ -103,8 +103,18 @@ Deno.test({ name: "nothing is left after a lab, nor after one whose making faile
   await lab.startServices();
   // A process that left its parent behind: only its environment tells where it belongs.
   await lab.run("n1", ["sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 &"]);
+  // A daemon that has cleared its environment, too: only the network namespace tells.
+  const script = "env -i setsid sleep 1000 >/dev/null 2>&1 & echo $!";
+  const pid = (await lab.run("n1", ["sh", "-c", script])).trim();
+  await lab.waitFor(
+    () => Deno.readTextFileSync(`/proc/${pid}/comm`).trim() === "sleep",
+    5000,
+    "the daemon to run",
+  );
+  assert.equal(Deno.readTextFileSync(`/proc/${pid}/environ`), "");
   const { id, directory } = lab;
   await lab.dispose();
+  await assert.rejects(Deno.readLink(`/proc/${pid}/ns/net`), "the daemon has outlived the lab");
   assert.deepEqual(await killProcessesOf(id), []);
   await assert.rejects(Deno.stat(directory), Deno.errors.NotFound);
   assert.deepEqual((await new Deno.Command("ip", { args: ["-o", "link"] }).output()).stdout, links.stdout);
