@@ -25,46 +25,67 @@ export class RuntimeLock {
    */
   static async acquire(runtimeDirectory: string): Promise<RuntimeLock> {
     const path = `${runtimeDirectory}/${PID_FILE}`;
-    const operation = "take the runtime directory";
-    let file: Deno.FsFile;
-    try {
-      await Deno.mkdir(runtimeDirectory, { recursive: true, mode: 0o700 });
-      file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o644 });
-    } catch (cause) {
-      throw new VipfarmError({
-        operation,
-        problem: cause instanceof Error ? cause.message : String(cause),
-        value: runtimeDirectory,
-        remedy: "Run as root, or choose a directory that you may write to with --runtime-dir.",
-        cause,
-      });
-    }
-    try {
-      if (!await file.tryLock(true)) {
-        const holder = (await Deno.readTextFile(path)).trim();
-        throw new VipfarmError({
-          operation,
-          problem: "a daemon is running there already",
-          value: holder === "" ? runtimeDirectory : `${runtimeDirectory}, process ${holder}`,
-          remedy: "Stop that daemon, or give this one another --runtime-dir.",
-        });
+    while (true) {
+      const file = await lockedFile(runtimeDirectory, path);
+      // Its former holder may have removed it since it was opened: a lock on it would lock nobody out.
+      if (await isFileAt(path, file)) {
+        await file.truncate();
+        await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
+        return new RuntimeLock(path, file);
       }
-      await file.truncate();
-      await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
-    } catch (error) {
       file.close();
-      throw error;
     }
-    return new RuntimeLock(path, file);
   }
 
-  /** Empties the pid file and gives the lock back. The file stays: removing it would let two hold "the" lock. */
+  /** Removes the pid file and gives the lock back. */
   async release(): Promise<void> {
     if (!this.#held) return;
     this.#held = false;
-    await this.#file.truncate();
+    if (await isFileAt(this.path, this.#file)) await Deno.remove(this.path);
     this.#file.close();
   }
+}
+
+/** The pid file, opened and locked. @throws VipfarmError if that cannot be. */
+async function lockedFile(runtimeDirectory: string, path: string): Promise<Deno.FsFile> {
+  const operation = "take the runtime directory";
+  let file: Deno.FsFile;
+  try {
+    await Deno.mkdir(runtimeDirectory, { recursive: true, mode: 0o700 });
+    file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o644 });
+  } catch (cause) {
+    throw new VipfarmError({
+      operation,
+      problem: cause instanceof Error ? cause.message : String(cause),
+      value: runtimeDirectory,
+      remedy: "Run as root, or choose a directory that you may write to with --runtime-dir.",
+      cause,
+    });
+  }
+  if (await file.tryLock(true)) return file;
+  file.close();
+  const holder = await readPid(path);
+  throw new VipfarmError({
+    operation,
+    problem: "a daemon is running there already",
+    value: holder === "" ? runtimeDirectory : `${runtimeDirectory}, process ${holder}`,
+    remedy: "Stop that daemon, or give this one another --runtime-dir.",
+  });
+}
+
+async function isFileAt(path: string, file: Deno.FsFile): Promise<boolean> {
+  const there = await Deno.stat(path).catch(unlessNotFound);
+  const { dev, ino } = await file.stat();
+  return there !== undefined && there.dev === dev && there.ino === ino;
+}
+
+/** What stands in the pid file; nothing if it was removed meanwhile. */
+async function readPid(path: string): Promise<string> {
+  return (await Deno.readTextFile(path).catch(unlessNotFound) ?? "").trim();
+}
+
+function unlessNotFound(error: unknown): undefined {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
 }
 
 /** Id of the daemon that runs in this directory; `undefined` if none does. */
@@ -79,7 +100,7 @@ export async function runningDaemon(runtimeDirectory: string): Promise<number | 
   try {
     // Shared: two that only look do not see each other as the daemon.
     if (await file.tryLock(false)) return undefined;
-    const pid = Number((await Deno.readTextFile(`${runtimeDirectory}/${PID_FILE}`)).trim());
+    const pid = Number(await readPid(`${runtimeDirectory}/${PID_FILE}`));
     return Number.isInteger(pid) && pid > 0 ? pid : undefined;
   } finally {
     file.close();

@@ -14,6 +14,7 @@ Deno.test("one daemon for each runtime directory; the next may come when it has 
   await lock.release();
   assert.equal(await runningDaemon(directory), undefined);
   await (await RuntimeLock.acquire(directory)).release();
+  assert.deepEqual([...Deno.readDirSync(directory)], [], "nothing is left of it");
   await Deno.remove(parent, { recursive: true });
 });
 
