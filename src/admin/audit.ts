@@ -15,6 +15,9 @@ export interface Action {
   readonly value?: number | string;
 }
 
+/** Refusals that tell of trouble in the farm; the others answer what was asked wrongly. */
+const TROUBLE: ReadonlySet<string> = new Set(["node_unreachable", "order_failed"]);
+
 /**
  * Does it, and records an event with what it says; a refusal, also one that `act` throws, is recorded as such. Gives
  * back what `act` gave.
@@ -25,10 +28,10 @@ export async function audited<T extends { readonly outcome: string; readonly mes
   action: Action,
   act: () => T | Promise<T>,
 ): Promise<T> {
-  const record = (outcome: string, message: string) => {
+  const record = (outcome: string, message: string, severity: "info" | "warning") => {
     const who = c.get("principal");
     source.events.record({
-      severity: outcome === "refused" ? "warning" : "info",
+      severity,
       kind: "admin.action",
       message: `${action.asked}, asked by ${who.name} (${who.role}) from ${peerText(c)}: ${message}`,
       node: action.node,
@@ -44,10 +47,12 @@ export async function audited<T extends { readonly outcome: string; readonly mes
   };
   try {
     const done = await act();
-    record(done.outcome, done.message);
+    record(done.outcome, done.message, "info");
     return done;
   } catch (error) {
-    if (error instanceof ApiFailure) record("refused", error.message);
+    if (error instanceof ApiFailure) {
+      record("refused", error.message, TROUBLE.has(error.code) ? "warning" : "info");
+    }
     throw error;
   }
 }

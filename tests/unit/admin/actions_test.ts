@@ -107,7 +107,8 @@ Deno.test("who takes the last serving node away must say so twice; the refusal i
     assert.deepEqual([refused.status, refused.code], [409, "last_serving_node"], verb);
     assert.match(refused.message!, /no new client is served/);
     assert.deepEqual(farm.orders, []);
-    assert.equal(farm.events.list().events[0].details?.outcome, "refused");
+    const [event] = farm.events.list().events;
+    assert.deepEqual([event.details?.outcome, event.severity], ["refused", "info"]);
     await post(farm, `n1/${verb}?force=true`);
     assert.equal(farm.orders.length, 1);
     await post(farm, `n2/${verb}`);
@@ -122,4 +123,7 @@ Deno.test("a node that is gone is answered for at once", async () => {
   assert.deepEqual([status, code, farm.orders.length], [409, "node_gone", 0]);
   farm.unreachable.add("n2");
   assert.equal((await post(farm, "n2/drain")).code, "node_unreachable");
+  assert.equal(farm.events.list().events.at(-1)?.severity, "warning");
+  assert.equal((await post(farm, "n22/drain")).code, "unknown_node");
+  assert.equal(farm.events.list().events.at(-1)?.severity, "info");
 });
