@@ -147,7 +147,7 @@ export function addReadRoutes(
         400,
         "port_required",
         `each connection of ${address.text} to ${service.name} is decided by its port (affinity connection)`,
-        "Give the port that the client connects from, too (port=N).",
+        "Give the port that the client connects from, too: port=N, or ADDRESS:PORT with `vipfarm explain`.",
       );
     }
     return c.json({ client: address.text, port, ...explanation(source, address, port, service) }, 200);

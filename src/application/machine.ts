@@ -20,6 +20,9 @@ import {
   type Surroundings,
 } from "./types.ts";
 
+/** Why start, stop and restart are refused; who ordered them knows the remedy by it. */
+export const NO_APPLICATION = "no application is configured";
+
 /** The machine of a node that nothing has happened to. */
 export function newMachine(nowMs: number): Machine {
   return {
@@ -275,7 +278,7 @@ class Stepper {
     if (verb === "drain") return this.#drain();
     if (verb === "resume") return this.#resume();
     if (this.surroundings.application === undefined) {
-      return { code: "refused", text: "no application is configured" };
+      return { code: "refused", text: NO_APPLICATION };
     }
     this.#set({ attempts: [] });
     if (verb === "stop") return this.#orderedStop();

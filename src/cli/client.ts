@@ -181,17 +181,22 @@ export class AdminClient {
       : "";
     const denied = text.includes("os error 13");
     const untrusted = text.includes("invalid peer certificate");
+    const plain = text.includes("InvalidContentType"); // rustls: the answer was no TLS record
     const problem = cause instanceof DOMException && cause.name === "TimeoutError"
       ? "the daemon does not answer"
       : denied
       ? "this user may not connect to the daemon"
       : untrusted
       ? `its certificate is not trusted: ${/certificate: (\S+)/.exec(text)?.[1]}`
+      : plain
+      ? "what answers there does not speak TLS"
       : "no daemon can be reached";
     const remedy = denied
       ? "Run this as the user that runs the daemon (root)."
       : untrusted
       ? "Use a name or address that the certificate has. If your own authority has signed it, name that one's certificate in VIPFARM_CA."
+      : plain
+      ? `Try ${this.#base.replace("https:", "http:")}.`
       : this.#socketPath === undefined
       ? "Check the address and that the daemon runs there (admin.listen in its file)."
       : "Start it with `vipfarm run`, or name its --runtime-dir or its --admin URL.";

@@ -10,7 +10,9 @@ interface VerbWords {
     readonly flags: readonly string[];
     readonly description: string;
     /** What its value is: a file, a directory, something else, or no value. */
-    readonly value: "file" | "directory" | "other" | "none";
+    readonly value: "file" | "directory" | "choice" | "other" | "none";
+    /** Words that its value may be. */
+    readonly choices: readonly string[];
   }>;
   /** Words that its argument may be. */
   readonly choices: readonly string[];
@@ -33,11 +35,14 @@ function words(verb: Command): VerbWords {
       description: option.description,
       value: !option.required && !option.optional
         ? "none"
+        : option.argChoices !== undefined
+        ? "choice"
         : /<FILE>/i.test(option.flags)
         ? "file"
         : /<DIR>/i.test(option.flags)
         ? "directory"
         : "other",
+      choices: option.argChoices ?? [],
     })),
     choices: verb.registeredArguments.flatMap((argument) => argument.argChoices ?? []),
   };
@@ -64,6 +69,14 @@ function bash(verbs: readonly VerbWords[]): string {
     const flags = flagsWith(kind);
     return flags.length === 0 ? [] : [`    ${flags.join("|")})`, reply, "      return ;;"];
   });
+  const choices = new Map(
+    verbs.flatMap(({ options }) => options).filter(({ value }) => value === "choice")
+      .map((option) => [option.flags.join("|"), option.choices.join(" ")]),
+  );
+  for (const [flags, words] of choices) {
+    const reply = `      COMPREPLY=($(compgen -W "${words}" -- "$current"))`;
+    valueCases.push(`    ${flags})`, reply, "      return ;;");
+  }
   return `# bash completion of vipfarm
 _vipfarm() {
   local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}" words
@@ -87,10 +100,16 @@ complete -F _vipfarm vipfarm
 function zsh(verbs: readonly VerbWords[]): string {
   const quote = (text: string) => text.replaceAll("'", `'\\''`);
   const bracket = (text: string) => quote(text).replaceAll(/[\\[\]:]/g, "\\$&");
-  const action = { file: ":file:_files", directory: ":directory:_files -/", other: ":value: ", none: "" };
+  const action = (value: VerbWords["options"][number]["value"], choices: readonly string[]) => ({
+    file: ":file:_files",
+    directory: ":directory:_files -/",
+    choice: `:value:(${choices.join(" ")})`,
+    other: ":value: ",
+    none: "",
+  }[value]);
   const specs = (verb: VerbWords) => [
-    ...verb.options.flatMap(({ flags, description, value }) =>
-      flags.map((flag) => `'${flag}[${bracket(description)}]${action[value]}'`)
+    ...verb.options.flatMap(({ flags, description, value, choices }) =>
+      flags.map((flag) => `'${flag}[${bracket(description)}]${action(value, choices)}'`)
     ),
     ...(verb.choices.length > 0 ? [`'1:argument:(${verb.choices.join(" ")})'`] : []),
   ];
@@ -129,6 +148,7 @@ function fish(verbs: readonly VerbWords[]): string {
       const value = {
         file: " -r -F",
         directory: " -x -a '(__fish_complete_directories)'",
+        choice: ` -x -a ${quote(option.choices.join(" "))}`,
         other: " -x",
         none: "",
       };

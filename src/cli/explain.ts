@@ -45,7 +45,7 @@ export async function explain(
 
   let answers: ExplanationAnswer[] | undefined;
   if (!options.offline) answers = await askDaemon(argument, options, config, mustAskDaemon, output);
-  if (!answers && config) answers = await fromFile(argument, options, config);
+  if (!answers && config) answers = await fromFile(argument, options, config, output);
   const found = answers ?? [];
   if (options.json) output.answer(JSON.stringify(found.length === 1 ? found[0] : found, undefined, 2));
   else output.answer(found.map((answer) => format(answer, config)).join("\n"));
@@ -54,7 +54,7 @@ export async function explain(
 
 /** @returns `undefined` if the file has to answer, which is then said */
 async function askDaemon(
-  { client, port }: ClientArgument,
+  argument: ClientArgument,
   options: ExplainOptions,
   config: FarmConfig | undefined,
   mustAnswer: boolean,
@@ -71,12 +71,18 @@ async function askDaemon(
         exitCode: EXIT.unreachable,
       });
     }
-    const services = options.service === undefined
-      ? running.services.map(({ name }) => name)
-      : [options.service];
+    const named = running.services.filter(({ name }) => name === options.service);
+    // The daemon refuses a name that it does not know.
+    const services = options.service !== undefined && named.length === 0
+      ? [{ name: options.service }]
+      : answerable(argument, options.service === undefined ? running.services : named, output);
     const answers: ExplanationAnswer[] = [];
-    for (const service of services) {
-      const answer = await explainLive(connection, { client: client.text, port, service });
+    for (const { name: service } of services) {
+      const answer = await explainLive(connection, {
+        client: argument.client.text,
+        port: argument.port,
+        service,
+      });
       if (answer) answers.push(answer);
     }
     return answers;
@@ -91,11 +97,29 @@ async function askDaemon(
   }
 }
 
-async function fromFile(
+/** The services that can be answered; which cannot, for want of the client's port, is said. */
+function answerable<Service extends { readonly name: string; readonly affinity: string }>(
   { client, port }: ClientArgument,
+  services: readonly Service[],
+  output: Output,
+): readonly Service[] {
+  const open = services.filter(({ affinity }) => port === undefined && affinity === "connection");
+  if (open.length === 0) return services;
+  const names = open.map(({ name }) => name).join(", ");
+  const problem = `${names}: the client's port decides (affinity connection), and none was given`;
+  const remedy = `Ask for ADDRESS:PORT, such as ${formatClient(client.text, 51000)}.`;
+  if (open.length < services.length) output.note(`${problem}. ${remedy}`);
+  else throw new VipfarmError({ operation: "explain", problem, remedy, exitCode: EXIT.usage });
+  return services.filter((service) => !open.includes(service));
+}
+
+async function fromFile(
+  argument: ClientArgument,
   options: ExplainOptions,
   config: FarmConfig,
+  output: Output,
 ): Promise<ExplanationAnswer[]> {
+  const { client, port } = argument;
   const nodes = Object.keys(config.nodes);
   if (nodes.length === 0) {
     throw new VipfarmError({
@@ -107,7 +131,7 @@ async function fromFile(
   }
   const { flowKey, rendezvousKey } = deriveKeys(await readSecret(config.secretFile), config.farm);
   const services = options.service === undefined ? config.services : [serviceOf(config, options.service)];
-  const tables = services.map((service) => ({
+  const tables = answerable(argument, services, output).map((service) => ({
     name: service.name as string | null,
     affinity: service.affinity,
     number: config.services.indexOf(service) + 1,
@@ -162,12 +186,7 @@ function format(answer: ExplanationAnswer, config: FarmConfig | undefined): stri
   const { client, port, affinity, bucket, owner, runner_up, why } = answer;
   const service = config?.services.find(({ name }) => name === answer.service);
   const ports = service ? ` (${service.protocol} ${service.ports.map(formatPorts).join(", ")})` : "";
-  const address = port === undefined
-    ? client
-    : client.includes(":")
-    ? `[${client}]:${port}`
-    : `${client}:${port}`;
-  return `client:    ${address}
+  return `client:    ${port === undefined ? client : formatClient(client, port)}
 service:   ${answer.service === null ? "none" : `${answer.service}${ports}`}
 affinity:  ${affinity}
 bucket:    ${bucket}
@@ -175,4 +194,8 @@ owner:     ${owner ?? "none"}
 runner-up: ${runner_up ?? "none"}
 why:       ${why}
 `;
+}
+
+function formatClient(client: string, port: number): string {
+  return client.includes(":") ? `[${client}]:${port}` : `${client}:${port}`;
 }

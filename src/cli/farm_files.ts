@@ -21,7 +21,11 @@ export async function exists(path: string): Promise<boolean> {
 /** Makes the directory of {@link FARM_FILE}, if that is the path: a package has made it already. */
 export async function writeConfig(path: string, text: string, replace: boolean): Promise<void> {
   if (path === FARM_FILE) await Deno.mkdir(dirname(path), { recursive: true });
-  await writeNewFile(path, text, { mode: 0o644, replace });
+  await writeNewFile(path, text, {
+    mode: 0o644,
+    replace,
+    remedy: "Choose another name, or replace the file with --force.",
+  });
 }
 
 /** Mode 0600; root gives it to the user of the service, where the host has one. */

@@ -38,6 +38,14 @@ const UNLIKELY = /^(lo|docker|br-|virbr|veth|tun|tap|wg|cni|flannel|cali|ifb|vip
 
 /** Asks what no option says, if somebody is there; then writes. */
 export async function init(given: InitOptions, output: Output): Promise<void> {
+  const twice = given.vip?.find((vip, index, all) => all.indexOf(vip) < index);
+  if (twice !== undefined) {
+    throw new VipfarmError({
+      operation: "write starter file",
+      problem: `--vip ${twice} was given twice`,
+      exitCode: EXIT.usage,
+    });
+  }
   const isAsked = given.vip === undefined && given.ask !== false && canAsk();
   if (!isAsked) return await writeFarm(given, output);
   await writeFarm(
@@ -75,6 +83,13 @@ async function writeFarm(options: InitOptions, output: Output): Promise<void> {
       problem: `it would not be valid: ${problems.map(formatProblem).join("; ")}`,
       exitCode: EXIT.usage,
     });
+  }
+  const names = hostInterfaces().map(({ name }) => name);
+  if (options.interface !== undefined && !names.includes(options.interface)) {
+    output.note(
+      `warning: this host has no interface ${options.interface}, expected one of ${names.join(", ")}; ` +
+        "where one node differs, set nodes.NAME.interface",
+    );
   }
   const steps: string[] = [];
   if (options.vip === undefined) {

@@ -96,9 +96,17 @@ export function open(text: string, passphrase: string): Invitation {
   return invitation;
 }
 
-function unwrap(text: string): Buffer {
-  const begin = text.indexOf(BEGIN), end = text.indexOf(END);
-  if (text.length > TEXT_CHARS_MAX || begin < 0 || end < begin) throw refused(`there is no "${BEGIN}" in it`);
+/**
+ * What is sealed in the text.
+ * @throws VipfarmError if it is no invitation, or not a whole one
+ */
+export function unwrap(text: string): Buffer {
+  if (text.trim() === "") throw refused("it is empty");
+  if (text.length > TEXT_CHARS_MAX) throw refused(`it has more than ${TEXT_CHARS_MAX} characters`);
+  const begin = text.indexOf(BEGIN);
+  if (begin < 0) throw refused(`there is no "${BEGIN}" in it`);
+  const end = text.indexOf(END, begin);
+  if (end < 0) throw refused(`it is cut off: there is no "${END}" in it`);
   // Quoted in a mail, its lines begin with "> ".
   const sealed = Buffer.from(text.slice(begin + BEGIN.length, end).replaceAll(/[\s>]/g, ""), "base64");
   const isOurs = sealed.length > HEADER_BYTES + TAG_BYTES &&

@@ -4,7 +4,7 @@ import { parseConfig } from "../config/load.ts";
 import { judgeSecret, readSecret } from "../config/secret.ts";
 import { EXIT, VipfarmError } from "../core/errors.ts";
 import { exists, writeConfig, writeSecret } from "./farm_files.ts";
-import { charactersOf, newPassphrase, open, PASSPHRASE_CHARS_MIN, seal } from "./invitation.ts";
+import { charactersOf, newPassphrase, open, PASSPHRASE_CHARS_MIN, seal, unwrap } from "./invitation.ts";
 import { type Output } from "./output.ts";
 import { canAsk, withPerson } from "./questions.ts";
 import { readFarm } from "./read_farm.ts";
@@ -48,6 +48,7 @@ export async function invite(
 /** Writes file and secret of an invitation, from a file or stdin. Gives the exit code. */
 export async function join(file: string | undefined, options: JoinOptions, output: Output): Promise<number> {
   const text = file === undefined ? await pastedText(output) : await readText("read invitation", file);
+  unwrap(text); // nobody is asked for the passphrase of what cannot be opened
   const { farm, config, secret } = open(text, await passphraseOf(options));
   const { output: path, force = false, node } = options;
   const bytes = secretIn(secret);
@@ -119,7 +120,7 @@ async function readPassphrase(file: string): Promise<string> {
   if (length >= PASSPHRASE_CHARS_MIN) return passphrase;
   throw new VipfarmError({
     operation: "read passphrase",
-    problem: `it has ${length} characters, without blanks and hyphens`,
+    problem: `it has ${length} character${length === 1 ? "" : "s"}, without blanks and hyphens`,
     value: file,
     remedy:
       `Choose one of ${PASSPHRASE_CHARS_MIN} or more, or leave --passphrase-file out: a good one is made then.`,

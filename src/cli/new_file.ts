@@ -7,6 +7,8 @@ export interface NewFileOptions {
   readonly mode: number;
   /** Take the place of a file of that name, in one step. */
   readonly replace?: boolean;
+  /** What to do about a file of that name. */
+  readonly remedy?: string;
   /** Who shall have it; default: who writes it. */
   readonly owner?: { readonly uid: number; readonly gid: number };
 }
@@ -18,7 +20,7 @@ export interface NewFileOptions {
 export async function writeNewFile(path: string, text: string, options: NewFileOptions): Promise<void> {
   const refused = (problem: string, remedy: string, exitCode: number, cause: unknown) =>
     new VipfarmError({ operation: "write file", problem, value: path, remedy, exitCode, cause });
-  const { mode, replace, owner } = options;
+  const { mode, replace, owner, remedy } = options;
   const target = replace ? `${path}.${crypto.randomUUID()}` : path;
   let isOurs = false;
   try {
@@ -36,7 +38,7 @@ export async function writeNewFile(path: string, text: string, options: NewFileO
     if (cause instanceof Deno.errors.AlreadyExists) {
       throw refused(
         "there is such a file already",
-        "Choose another name, or move the old file away.",
+        remedy ?? "Choose another name, or move the old file away.",
         EXIT.no,
         cause,
       );

@@ -27,7 +27,7 @@ export function buildProgram(output: Output): Command {
       "Several Linux servers behind one virtual IP, without a load balancer in front and without a master.",
     )
     .usage("VERB [options]")
-    .helpCommand("help [VERB]", "explain a verb")
+    .helpCommand(false) // its own takes an unknown verb for none
     .addHelpText("after", EPILOGUE)
     .version(`vipfarm ${VERSION}`, "-V, --version", "the version; `vipfarm version` says more")
     .showSuggestionAfterError()

@@ -1,7 +1,15 @@
 /** The configuration for a verb: read, checked, and its problems told. */
 import { checkAgainstHost } from "../config/host_check.ts";
 import { hostInterfaces } from "../config/host_interfaces.ts";
-import { type FarmConfig, formatProblem, hasErrors, loadConfig, type Problem } from "../config/load.ts";
+import {
+  type FarmConfig,
+  formatProblem,
+  hasErrors,
+  loadConfig,
+  type Problem,
+  problemAt,
+} from "../config/load.ts";
+import { suggest } from "../config/suggest.ts";
 import { checkApplicationHere } from "../host/application_check.ts";
 import { type Output } from "./output.ts";
 
@@ -24,4 +32,18 @@ export async function readFarm(
   const all = [...problems, ...onHost, ...here].sort((a, b) => a.line - b.line || a.column - b.column);
   for (const problem of all) output.note(formatProblem(problem));
   return hasErrors(all) ? undefined : config;
+}
+
+/** Warns of a node that the file does not list, if it lists any: it may join all the same. */
+export function tellUnlisted(config: FarmConfig, node: string, output: Output): void {
+  const names = Object.keys(config.nodes);
+  if (names.length === 0 || names.includes(node)) return;
+  const meant = suggest(node, names);
+  output.note(formatProblem(problemAt(config, {
+    path: ["nodes"],
+    atKey: true,
+    message: `no node ${node} is listed: it would have the weights of the services`,
+    expected: `one of ${names.join(", ")}${meant === undefined ? "" : `; did you mean \`${meant}\`?`}`,
+    severity: "warning",
+  })));
 }

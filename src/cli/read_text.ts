@@ -3,9 +3,9 @@ import { EXIT, VipfarmError } from "../core/errors.ts";
 
 /**
  * The text of the file.
- * @throws VipfarmError if it cannot be read. `operation` says what it was needed for.
+ * @throws VipfarmError if it cannot be read. `operation` says what it was needed for, `remedy` where it may be found.
  */
-export async function readText(operation: string, path: string): Promise<string> {
+export async function readText(operation: string, path: string, remedy?: string): Promise<string> {
   try {
     return await Deno.readTextFile(path);
   } catch (cause) {
@@ -19,6 +19,7 @@ export async function readText(operation: string, path: string): Promise<string>
         ? cause.message
         : String(cause),
       value: path,
+      remedy: cause instanceof Deno.errors.NotFound ? remedy : undefined,
       exitCode: cause instanceof Deno.errors.PermissionDenied ? EXIT.privilege : EXIT.no,
       cause,
     });

@@ -34,7 +34,7 @@ export async function token(name: string, options: TokenOptions, output: Output)
   if (options.output === undefined) {
     output.note(`Add this line to the tokens file of every node:\n${line.trimEnd()}\nThe token:`);
   } else {
-    await addLine(options.output, line);
+    await addLine(options.output, name, line);
     output.note(
       `Added ${name} (${role}) to ${options.output}; a daemon that uses the file takes it up within seconds. ` +
         "Copy the file to every node. The token, which nobody can show again:",
@@ -47,15 +47,30 @@ export async function token(name: string, options: TokenOptions, output: Output)
  * Puts the file with the new line in the place of the old one at once: a daemon may be reading it. It stays readable for
  * whom it was; a new one is the daemon's.
  */
-async function addLine(file: string, line: string): Promise<void> {
+async function addLine(file: string, name: string, line: string): Promise<void> {
   const old = await exists(file) ? await Deno.stat(file) : undefined;
   const before = old === undefined ? "" : await readText("make a token", file);
+  refuseSecond(file, before, name);
   const text = (before === "" || before.endsWith("\n") ? before : `${before}\n`) + line;
-  TokenStore.parse(text, file); // names the line that is wrong, or the name that is there already
+  TokenStore.parse(text, file); // names the line that is wrong
   await writeNewFile(file, text, {
     replace: old !== undefined,
     mode: old === undefined ? 0o600 : old.mode! & 0o777,
     owner: old === undefined ? await daemonUser() : Deno.uid() === 0 ? ownerOf(old) : undefined,
+  });
+}
+
+function refuseSecond(file: string, text: string, name: string): void {
+  const at = text.split("\n").findIndex((line) =>
+    !/^\s*#/.test(line) && line.trim().split(/\s+/)[1] === name
+  );
+  if (at < 0) return;
+  throw new VipfarmError({
+    operation: "make a token",
+    problem: `${name} has a token already`,
+    value: `${file}:${at + 1}`,
+    remedy: "Delete that line to replace it, or choose another name.",
+    exitCode: EXIT.no,
   });
 }
 

@@ -35,6 +35,10 @@ Examples:
         Deno.exitCode = EXIT.no;
         return;
       }
+      if (options.node !== undefined) {
+        const { tellUnlisted } = await import("./read_farm.ts");
+        tellUnlisted(config, options.node, output);
+      }
       const nodes = Object.keys(config.nodes).length;
       output.answer(
         `${options.config}: ok: farm ${config.farm}, virtual IPs ${config.virtualIps.length}, ` +

@@ -32,7 +32,9 @@ Example:
     )
     .action(async (_system: "safekit", path: string, options: ImportCommandOptions) => {
       const { importSafekit } = await import("../import/safekit.ts");
-      const { yaml, notes } = importSafekit(await readText("import a configuration", path), options);
+      const remedy = "Name the file userconfig.xml of a farm module; it is in the module's directory `conf`.";
+      const text = await readText("import a configuration", path, remedy);
+      const { yaml, notes } = importSafekit(text, options);
       if (options.output === undefined) output.answer(yaml);
       else await (await import("./new_file.ts")).writeNewFile(options.output, yaml, { mode: 0o644 });
       for (const { line, kind, text } of notes) output.note(`${path}:${line}: ${kind}: ${text}`);

@@ -74,29 +74,29 @@ export function registerLiveVerbs(program: Command, io: LiveIo = processIo()): v
     .option("--follow", "go on with what happens")
     .option("--json", "print one JSON object a line")
     .addOption(
-      new Option("--severity <severity>", "only this severe, or worse").choices(["info", "warning", "error"]),
+      new Option("--severity <SEVERITY>", "only this severe, or worse").choices(["info", "warning", "error"]),
     )
-    .option("--kind <kind>", "only this kind, or kinds that begin with it: member, member.dead")
-    .option("--node <name>", "only what is about this node")
-    .option("--limit <n>", "only the last N of those that are kept", integerBetween(1, EVENTS_KEPT_MAX))
+    .option("--kind <KIND>", "only this kind, or kinds that begin with it: member, member.dead")
+    .option("--node <NAME>", "only what is about this node")
+    .option("--limit <N>", "only the last N of those that are kept", integerBetween(1, EVENTS_KEPT_MAX))
     .action((options: LiveOptions & EventFilter) =>
       withClient(options, async (client) => {
         const print = eventPrinter(io, paint, options.json === true);
         if (options.follow) await follow(client, io, print, options);
-        else await listEvents(client, print, options);
+        else await showEvents(client, io, print, options);
       })
     );
   const verbs = {
-    drain: "take no new flows to a node; open connections stay",
+    drain: "take no new flows to a node until it is resumed, over restarts too; open connections stay",
     resume: "give a drained node its share again",
     start: "start the application on a node",
-    stop: "stop the application on a node",
+    stop: "stop the application on a node (the daemon itself: systemctl stop vipfarm)",
     restart: "restart the application on a node",
     reload: "let a node read its configuration again",
   };
   for (const [verb, description] of Object.entries(verbs)) {
     live(
-      program.command(verb).argument("[node]", "name of the node; default: the one that is asked"),
+      program.command(verb).argument("[NODE]", "name of the node; default: the one that is asked"),
       description,
     )
       .option("--force", "also if no node is left to serve new flows")
@@ -105,11 +105,11 @@ export function registerLiveVerbs(program: Command, io: LiveIo = processIo()): v
       );
   }
   live(
-    program.command("weight").argument("<node>", "name of the node").argument(
-      "<weight>",
+    program.command("weight").argument("<NODE>", "name of the node").argument(
+      "<WEIGHT>",
       `0 to ${WEIGHT_MAX}`,
     ),
-    "change the weight of a node until its next start",
+    "change the weight of a node until its next start, after which it is the file's again",
   )
     .option("--force", "also if no node is left to serve new flows")
     .action((node: string, weight: string, options) =>
@@ -128,9 +128,9 @@ interface LiveOptions extends ConnectionOptions {
 function live(command: Command, description: string): Command {
   return command
     .description(description)
-    .option("--runtime-dir <dir>", "runtime directory of the daemon", RUNTIME_DIR_DEFAULT)
+    .option("--runtime-dir <DIR>", "runtime directory of the daemon", RUNTIME_DIR_DEFAULT)
     .option(
-      "--admin <url>",
+      "--admin <URL>",
       "admin endpoint of a daemon, in place of --runtime-dir; token in VIPFARM_TOKEN, an authority of your own in VIPFARM_CA",
     );
 }
@@ -255,6 +255,32 @@ async function listEvents(client: AdminClient, print: EventPrinter, filter: Even
   if (list.missed > 0) print.missed(list.missed);
   for (const event of list.events) print.event(event);
   return list.cursor;
+}
+
+/** Prints what is kept, and says so if nothing of it was meant. */
+async function showEvents(
+  client: AdminClient,
+  io: LiveIo,
+  print: EventPrinter,
+  filter: EventFilter,
+): Promise<void> {
+  let count = 0;
+  await listEvents(client, {
+    ...print,
+    event: (event) => {
+      count++;
+      print.event(event);
+    },
+  }, filter);
+  if (count > 0) return;
+  const { severity, kind, node } = filter;
+  const asked = Object.entries({ severity, kind, node }).flatMap(([key, value]) =>
+    value === undefined ? [] : `--${key} ${value}`
+  ).join(" ");
+  io.err(`no event is kept${asked === "" ? "" : ` that fits ${asked}`}\n`);
+  if (node === undefined) return;
+  const names = (await readFarm(client)).members.map(({ name }) => name);
+  if (!names.includes(node)) io.err(`the farm has no node ${node}; it has ${names.join(", ")}\n`);
 }
 
 /** Goes on over a restart of the daemon: what happens around one is what somebody who follows wants to see. */

@@ -1,5 +1,6 @@
-/** Verbs about the program itself: completions, version. */
+/** Verbs about the program itself: completions, version, help. */
 import { Argument, type Command } from "commander";
+import { suggest } from "../config/suggest.ts";
 import { completionScript, SHELLS } from "./completions.ts";
 import { type Output } from "./output.ts";
 
@@ -24,5 +25,18 @@ Examples:
     .action(async (options: { json?: true }) => {
       const { build, formatBuild } = await import("../version.ts");
       output.answer(options.json ? JSON.stringify(build()) : `vipfarm ${formatBuild(build())}`);
+    });
+
+  program.command("help [VERB]")
+    .description("explain a verb")
+    .helpOption(false)
+    .action((name?: string) => {
+      if (name === undefined) return program.help();
+      const verb = program.commands.find((each) => each.name() === name);
+      if (verb !== undefined) return verb.help();
+      const meant = suggest(name, program.createHelp().visibleCommands(program).map((each) => each.name()));
+      program.error(
+        `error: unknown verb '${name}'${meant === undefined ? "" : `\n(Did you mean ${meant}?)`}`,
+      );
     });
 }

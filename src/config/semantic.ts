@@ -82,7 +82,7 @@ function checkServices(values: ValidValues, vips: readonly string[], report: Rep
     for (const earlier of seen) reportOverlap(values, report, earlier, service);
     seen.push(service);
   }
-  return seen.map(({ name }) => name);
+  return [...new Set(seen.map(({ name }) => name))];
 }
 
 function readService(values: ValidValues, path: Path, vips: readonly string[], report: Report): SeenService {

@@ -25,7 +25,11 @@ export function readYaml(text: string, file: string): YamlSource {
       logLevel: "error",
     });
     const positions = new Positions(document, lines);
-    const problems: Problem[] = [...document.errors, ...document.warnings].map(({ code, message, pos }) => ({
+    const found = [...document.errors, ...document.warnings];
+    // One bracket that is left open makes errors of what follows it, too.
+    const [syntax] = found.filter(({ code }) => !NAMED.has(code)).sort((a, b) => a.pos[0] - b.pos[0]);
+    const told = found.filter((each) => each === syntax || NAMED.has(each.code));
+    const problems: Problem[] = told.map(({ code, message, pos }) => ({
       file,
       ...positions.ofOffset(pos[0]),
       path: "",
@@ -81,6 +85,15 @@ const KEY_LENGTH_MAX = 64;
 export function fileProblem(file: string, message: string, expected: string): Problem {
   return { file, line: 1, column: 1, path: "", message, expected, severity: "error" };
 }
+
+/** What {@link explain} has words of its own for. */
+const NAMED: ReadonlySet<string> = new Set([
+  "DUPLICATE_KEY",
+  "TAB_AS_INDENT",
+  "MULTIPLE_DOCS",
+  "NON_STRING_KEY",
+  "TAG_RESOLVE_FAILED",
+]);
 
 function explain(code: string, message: string, at: string): Pick<Problem, "message" | "expected"> {
   switch (code) {

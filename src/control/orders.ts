@@ -1,9 +1,18 @@
 /** Orders that this node gave, until the farm has answered them. */
+import { NO_APPLICATION } from "../application/machine.ts";
 import { type OrderResult, type OrderVerb } from "../admin/source.ts";
 import { type FromMembership } from "../thread_messages.ts";
 import { type Order, ORDERS_MAX } from "../wire/heartbeat.ts";
+import { FILE_HAS_ERRORS, NEEDS_RESTART } from "./reload.ts";
 
 type Result = Extract<FromMembership, { kind: "orderResult" }>;
+
+/** What to do about an order that was not carried out, by how the node's own words begin: only they travel. */
+const REMEDIES: ReadonlyArray<readonly [string, string]> = [
+  [NO_APPLICATION, "Give the file an `application` (see config/vipfarm.yaml)."],
+  [NEEDS_RESTART, "Copy the file to all nodes, then restart the daemon on one after the other."],
+  [FILE_HAS_ERRORS, "`vipfarm check -c FILE` there says which."],
+];
 
 export class Orders {
   readonly #pending = new Map<string, (result: OrderResult) => void>();
@@ -47,8 +56,8 @@ export class Orders {
       resolve?.({
         outcome: "refused",
         code: code === "refused" ? "order_refused" : "order_failed",
-        message: `${target}: ${text}`,
-        remedy: `Look at the log of ${target}.`,
+        message: text, // who asked has named the node
+        remedy: REMEDIES.find(([words]) => text.startsWith(words))?.[1] ?? `Look at the log of ${target}.`,
       });
     }
   }

@@ -2,6 +2,10 @@
 import { type FarmConfig } from "../config/load.ts";
 import { type FarmEventInit } from "../core/events.ts";
 
+/** Why a reload is refused; who ordered it knows the remedy by it. */
+export const FILE_HAS_ERRORS = "the file has errors";
+export const NEEDS_RESTART = "needs a restart";
+
 /**
  * The keys of the file that differ and need a restart of the daemon. Empty: everything that differs can be applied
  * at once, see {@link changedSettings}.
@@ -107,9 +111,9 @@ export class Reloader {
 
   async #reload(): Promise<Reloaded> {
     const next = await this.parts.reread();
-    if (next === undefined) return this.#refuse("the file has errors, its log says which");
+    if (next === undefined) return this.#refuse(FILE_HAS_ERRORS);
     const restart = needsRestart(this.#config, next);
-    if (restart.length > 0) return this.#refuse(`needs a restart: ${restart.join(", ")}`);
+    if (restart.length > 0) return this.#refuse(`${NEEDS_RESTART}: ${restart.join(", ")}`);
     const changed = changedSettings(this.#config, next);
     const problem = this.#take(next);
     if (problem !== undefined) return this.#refuse(problem);

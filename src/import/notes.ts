@@ -13,13 +13,18 @@ export interface ImportNote {
 
 /** Collects notes while a file is translated. */
 export class ImportNotes {
-  readonly all: ImportNote[] = [];
+  readonly #notes: ImportNote[] = [];
+
+  /** In the order of the file that is imported. */
+  get all(): ImportNote[] {
+    return this.#notes.toSorted((a, b) => a.line - b.line);
+  }
 
   untranslated(section: string, line: number, text: string): void {
-    this.all.push({ kind: "untranslated", section, line, text });
+    this.#notes.push({ kind: "untranslated", section, line, text });
   }
 
   changed(section: string, line: number, text: string): void {
-    this.all.push({ kind: "changed", section, line, text });
+    this.#notes.push({ kind: "changed", section, line, text });
   }
 }

@@ -48,6 +48,7 @@ export function parseUserconfig(text: string): XmlElement {
     /<!DOCTYPE[^>[]*>/,
     blank,
   );
+  if (/^\s*[^<\s]/.test(body)) throw refuse("this is not XML");
   let top: ParsedElement;
   try {
     top = parseXml(`<top>${body}</top>`, { preserveComments: true, includeOffsets: true }).root!;

@@ -216,8 +216,8 @@ export class PlainFarm implements FarmSource {
       return Promise.resolve({
         outcome: "refused",
         code: "order_refused",
-        message: `${node}: no application is configured`,
-        remedy: `Look at the log of ${node}.`,
+        message: "no application is configured",
+        remedy: "Give the file an `application` (see config/vipfarm.yaml).",
       });
     }
     if (verb === "reload") {

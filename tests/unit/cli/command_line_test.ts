@@ -61,6 +61,9 @@ Deno.test("check: a valid file is 0, with the answer on stdout and warnings on s
       err,
       /^farm\.yaml:3:12: warning: this host has no interface no-such-if0, .*nodes\.n1\.interface\n$/,
     );
+    const other = await vipfarm(directory, ["check", "-c", "farm.yaml", "--node", "n7"]);
+    assert.equal(other.code, 0);
+    assert.match(other.err, /^farm\.yaml:6:1: warning: no node n7 is listed.* expected one of n1, n2, n3/m);
   }));
 
 Deno.test("check: every problem on a line of stderr, nothing on stdout, exit 1", () =>
@@ -107,10 +110,16 @@ Deno.test("usage errors are 2, say what was expected, and print nothing on stdou
       [["run"], /required option '-c, --config <FILE>' not specified/],
       [["explain", "-c", "farm.yaml"], /missing required argument/],
       [["explain", "192.0.2.7:99999", "-c", "farm.yaml"], /such as 203\.0\.113\.7:51000/],
-      [["explain", "192.0.2.7", "--offline", "-c", "farm.yaml"], /client's port/],
+      [
+        ["explain", "192.0.2.7", "--offline", "-c", "farm.yaml", "--service", "http"],
+        /such as 192\.0\.2\.7:51000/,
+      ],
       [["explain", "192.0.2.7:1", "--offline"], /Add -c FILE/],
       [["explain", "192.0.2.7:1", "--offline", "-c", "farm.yaml", "--service", "dn"], /Did you mean dns\?/],
+      [["help", "chek"], /unknown verb 'chek'\n\(Did you mean check\?\)/],
+      [["help", "nosuch"], /unknown verb 'nosuch'\n\(`vipfarm help` lists the verbs\)/],
       [["init", "--vip", "10.0.0.0/8"], /unicast address/],
+      [["init", "--vip", "10.0.0.1", "--vip", "10.0.0.1"], /--vip 10\.0\.0\.1 was given twice/],
       [["init", "--service", "http:80"], /NAME=PORTS/],
       [["init", "--vip", "10.0.0.1", "--service", "a=80", "--service", "b=80"], /overlap/],
       [["completions", "tcsh"], /bash, zsh, fish/],
@@ -209,7 +218,7 @@ Deno.test("init writes a file that check accepts, and says what to do next on st
       ...["--service", "http=80,443", "--service", "dns=53,5000-5010/udp", "--secret-file", "secret"],
     ]);
     assert.equal(code, 0);
-    assert.match(err, /^Next:\n {2}1\. vipfarm keygen/);
+    assert.match(err, /^warning: this host has no interface no-such-if0, .*\nNext:\n {2}1\. vipfarm keygen/);
     await Deno.writeTextFile(`${directory}/made.yaml`, out);
     const check = await vipfarm(directory, ["check", "-c", "made.yaml"]);
     assert.equal(check.code, 0, check.err);
@@ -217,6 +226,7 @@ Deno.test("init writes a file that check accepts, and says what to do next on st
 
     const file = await vipfarm(directory, ["init", "--output", "farm.yaml"]);
     assert.equal(file.code, 1);
+    assert.match(file.err, /replace the file with --force/);
     assert.equal(await Deno.readTextFile(`${directory}/farm.yaml`), FARM);
   }));
 
@@ -392,6 +402,17 @@ Deno.test("explain from the file: the same owner every time, by weight, for each
       "--json",
     ]);
     assert.equal(JSON.parse(other.out).bucket, both[1].bucket);
+    // Without the port the others are answered.
+    const some = await vipfarm(directory, [
+      "explain",
+      "203.0.113.7",
+      "-c",
+      "farm.yaml",
+      "--offline",
+      "--json",
+    ]);
+    assert.equal(JSON.parse(some.out).bucket, both[1].bucket);
+    assert.match(some.err, /^http: the client's port decides .* 203\.0\.113\.7:51000\.$/m);
   }));
 
 Deno.test("explain says when nobody knows the members, and when nobody answers", () =>

@@ -58,6 +58,12 @@ Deno.test({
       "/etc/passwd",
     );
     assert.deepEqual(await completeInBash(["vipfarm", "check", "--node", "n"]), [""]);
+    assert.deepEqual(await completeInBash(["vipfarm", "token", "--role", "m"]), ["monitor"]);
+    assert.deepEqual(await completeInBash(["vipfarm", "events", "--severity", ""]), [
+      "info",
+      "warning",
+      "error",
+    ]);
   },
 });
 

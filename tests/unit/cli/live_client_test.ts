@@ -59,6 +59,19 @@ Deno.test("a daemon that is not there ends in exit code 3 with a remedy", async 
   );
 });
 
+Deno.test("https:// where the endpoint speaks http:// is told as that", async () => {
+  await withServer({}, async ({ url }) => {
+    await using(
+      new AdminClient({ admin: url.replace("http:", "https:") }),
+      (client) =>
+        assert.rejects(client.get("look", "/"), (error) => {
+          assert.equal((error as VipfarmError).remedy, `Try ${url}.`);
+          return fails(EXIT.unreachable, /does not speak TLS/)(error);
+        }),
+    );
+  });
+});
+
 Deno.test({
   name: "a certificate of one's own authority is named in VIPFARM_CA; without that the remedy says so",
   ignore: !opensslIsHere,

@@ -107,6 +107,13 @@ Deno.test("events are filtered by what was asked for", async () => {
     assert.equal(await lines("--kind", "member"), 2);
     assert.match(await run(new Screen(), served, "events", "--node", "n3"), /n3 is dead/);
     assert.equal(await lines("--limit", "1"), 1);
+    const empty = new Screen();
+    assert.equal(await run(empty, served, "events", "--node", "n9", "--kind", "member"), "");
+    assert.equal(
+      empty.errors,
+      "no event is kept that fits --kind member --node n9\n" +
+        "the farm has no node n9; it has n1, n2, n3\n",
+    );
     const screen = new Screen();
     const following = run(screen, served, "events", "--follow", "--kind", "check");
     await screen.until(() => screen.text.includes("web is down"));

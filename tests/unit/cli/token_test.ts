@@ -24,7 +24,11 @@ Deno.test("a token works at once, its file holds only the hash, and nobody else 
     assert.equal(Deno.statSync(file).mode! & 0o777, 0o600);
     const text = await Deno.readTextFile(file);
     for (const secret of lines.answers) assert.ok(!text.includes(secret) && secret.length >= 43);
-    await assert.rejects(token("ops", { role: "admin", output: file }, lines), /given before/);
+    await assert.rejects(token("ops", { role: "admin", output: file }, lines), {
+      message: `make a token: ops has a token already (${file}:2)`,
+      remedy: "Delete that line to replace it, or choose another name.",
+      exitCode: 1,
+    });
     assert.equal(await Deno.readTextFile(file), text, "nothing has changed");
     assert.deepEqual([...Deno.readDirSync(directory)].map(({ name }) => name), ["tokens"]);
   } finally {

@@ -15,3 +15,21 @@ Deno.test("as many orders wait as a heartbeat carries; one more is refused at on
   void orders.give("n2", "drain");
   assert.equal(given.length, ORDERS_MAX + 1, "an answer makes room");
 });
+
+Deno.test("a refusal comes with its own remedy, and does not name the node again", async () => {
+  const given: Order[] = [];
+  const orders = new Orders("n1", (order) => void given.push(order));
+  const remedies = {
+    "no application is configured": /^Give the file an `application`/,
+    "needs a restart: services": /^Copy the file to all nodes, then restart/,
+    "the file has errors": /^`vipfarm check -c FILE` there/,
+    "it is stopping": /^Look at the log of n2\.$/,
+  };
+  for (const [text, remedy] of Object.entries(remedies)) {
+    const refused = orders.give("n2", "reload");
+    orders.settle({ kind: "orderResult", id: given.at(-1)!.id, target: "n2", code: "refused", text });
+    const result = await refused;
+    assert.ok(result.outcome === "refused" && result.message === text, JSON.stringify(result));
+    assert.match(result.remedy, remedy);
+  }
+});

@@ -54,6 +54,7 @@ const farm = (inside: string) => `<safe><service mode="farm">${inside}</service>
 Deno.test("what is no farm module's configuration is refused, with the reason", () => {
   assert.match(refusal(""), /no <safe> element/);
   assert.match(refusal("<safe>"), /read SafeKit's userconfig.xml/);
+  assert.match(refusal("farm: web\n"), /this is not XML/);
   assert.match(refusal("<other/>"), /no <safe> element/);
   assert.match(refusal('<safe><service mode="mirror"/></safe>'), /not of a farm module \(mode mirror\)/);
   assert.match(refusal("<safe/>"), /no <service>/);
