@@ -120,7 +120,9 @@ class Stepper {
     const { state, drained, maintenance, services, job } = this.machine;
     if (!(started || runs(state)) || job?.kind === "drain") return;
     if (drained || maintenance) {
-      return this.#go("draining", drained ? "drained by an order" : "the maintenance file is there");
+      const { node } = this.surroundings;
+      const byHand = `drained by hand: \`vipfarm resume ${node}\` ends it`;
+      return this.#go("draining", drained ? byHand : "drained by the maintenance file, until it is removed");
     }
     const held = Object.entries(services).filter(([, { demand }]) => demand !== "none");
     const all = Object.keys(services).length;

@@ -23,11 +23,12 @@ import {
   type Readiness,
   type ServiceStatus,
 } from "../admin/source.ts";
-import { type FarmConfig, type NodeConfig } from "../config/load.ts";
+import { type FarmConfig, type NodeConfig, weightsOf } from "../config/load.ts";
 import { type IpAddress } from "../core/address.ts";
 import { type FarmKeys } from "../core/keys.ts";
 import { BUCKETS } from "../core/limits.ts";
 import { type HealthState } from "../health/types.ts";
+import { PRESENCE } from "../dataplane/plan.ts";
 import { type SharedClaims } from "../dataplane/shared.ts";
 import { type ClaimsBasis, type MemberView } from "../membership/types.ts";
 import { explainFlow } from "../ownership/explain.ts";
@@ -318,6 +319,8 @@ export class Farm implements FarmSource {
     const context = {
       services: this.#config.services.map(({ name }) => name),
       share: (table: number, name: string) => this.#owners.shares(table).get(name) ?? 0,
+      weightInFile: (name: string) => Math.max(0, ...weightsOf(this.#config, name).slice(PRESENCE + 1)),
+      digest: this.#digest(),
       nowMs: this.parts.nowMs(),
       wallMs: Date.now(),
     };

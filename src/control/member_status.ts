@@ -11,6 +11,9 @@ export interface MemberContext {
   readonly services: readonly string[];
   /** Fraction of a service's buckets meant for a member. */
   share(table: number, name: string): number;
+  /** The largest weight that this node's file gives a member for any service, and the digest of that file. */
+  weightInFile(name: string): number;
+  readonly digest: string;
   /** The clock of the membership, in ms, and the wall clock at the same moment. */
   readonly nowMs: number;
   readonly wallMs: number;
@@ -20,14 +23,15 @@ export interface MemberContext {
 export function memberStatus(
   member: MemberView,
   report: Report | undefined,
-  { services, share, nowMs, wallMs }: MemberContext,
+  context: MemberContext,
 ): MemberStatus {
+  const { services, share, nowMs, wallMs } = context;
   const byService = <T>(value: (table: number) => T): Record<string, T> =>
     Object.fromEntries(services.map((name, index) => [name, value(index + 1)]));
   return {
     name: member.name,
     state: member.state,
-    reason: member.reason,
+    reason: (member.state === "draining" ? drainReason(member, report, context) : undefined) ?? member.reason,
     self: member.self,
     ...(member.address !== "" && { address: member.address }),
     incarnation: member.incarnation,
@@ -40,6 +44,19 @@ export function memberStatus(
     // What a dead member told is not true any more.
     ...(report !== undefined && member.state !== "dead" && reported(report, services)),
   };
+}
+
+/** Why a member takes no new flows, as far as it is known: the membership sees only that all its weights are 0. */
+function drainReason(
+  { name }: MemberView,
+  report: Report | undefined,
+  { weightInFile, digest }: MemberContext,
+): string | undefined {
+  if (report?.state === undefined) return undefined;
+  if (report.state !== "up") return report.reason ? `takes no new flows: ${report.reason}` : undefined;
+  // With another file, or failed checks, it is not known where the 0 comes from.
+  if (report.digest !== digest || (report.down ?? []).length > 0) return undefined;
+  return `takes no new flows: weight 0 ${weightInFile(name) > 0 ? "by hand" : "in the configuration file"}`;
 }
 
 function reported(report: Report, services: readonly string[]): Partial<MemberStatus> {

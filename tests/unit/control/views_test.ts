@@ -5,12 +5,15 @@ import { bucketMap } from "../../../src/control/bucket_map.ts";
 import { configView, HIDDEN } from "../../../src/control/config_view.ts";
 import { flowsPage, type OpenConnection } from "../../../src/control/flow_list.ts";
 import { History } from "../../../src/control/history.ts";
+import { memberStatus } from "../../../src/control/member_status.ts";
 import { ConnectionCount, Rates } from "../../../src/control/own_report.ts";
 import { type FarmConfig } from "../../../src/config/load.ts";
 import { parseAddress } from "../../../src/core/address.ts";
 import { BUCKETS } from "../../../src/core/limits.ts";
 import { CLAIM, CONTESTED, RETAINED } from "../../../src/dataplane/shared.ts";
 import { type MemberStatus } from "../../../src/admin/source.ts";
+import { type Report } from "../../../src/control/report.ts";
+import { type MemberView } from "../../../src/membership/types.ts";
 
 const members = ["n1", "n2"].map((name) => ({ name, weight: 100, column: new Float64Array(0) }));
 
@@ -201,4 +204,29 @@ Deno.test("rates are what came between two looks", () => {
   assert.deepEqual(rates.now, { flows_per_s: 0, packets_per_s: 0 });
   rates.sample(3_000, counters(200, 40));
   assert.deepEqual(rates.now, { flows_per_s: 15, packets_per_s: 100 });
+});
+
+Deno.test("a member that takes no new flows says why, as far as it is known", () => {
+  const view = {
+    name: "n2",
+    state: "draining",
+    reason: "its weight is 0",
+    weights: [1, 0],
+    sinceMs: 0,
+  } as unknown as MemberView;
+  const reason = (report: Partial<Report> | undefined, weight = 100) =>
+    memberStatus(
+      view,
+      report && { claimed: [], retained: 0, digest: "d", ...report } as unknown as Report,
+      { services: ["a"], share: () => 0, weightInFile: () => weight, digest: "d", nowMs: 0, wallMs: 0 },
+    ).reason;
+  assert.equal(reason(undefined), "its weight is 0");
+  assert.equal(
+    reason({ state: "draining", reason: "drained by hand" }),
+    "takes no new flows: drained by hand",
+  );
+  assert.equal(reason({ state: "up" }), "takes no new flows: weight 0 by hand");
+  assert.equal(reason({ state: "up" }, 0), "takes no new flows: weight 0 in the configuration file");
+  assert.equal(reason({ state: "up", digest: "other" }), "its weight is 0");
+  assert.equal(reason({ state: "up", down: [{ check: "web", reason: "x" }] }), "its weight is 0");
 });
