@@ -196,6 +196,7 @@ class ReceiveBatch {
   readonly #names = new Uint8Array(BATCH_MAX * sockaddr_in6.size);
   readonly #buffers = new Uint8Array(BATCH_MAX * HEARTBEAT_BYTES_MAX);
   readonly #vectors = new Uint8Array(BATCH_MAX * iovec.size);
+  #received = 0;
 
   constructor(family: 4 | 6) {
     const headers = new DataView(this.#headers.buffer), vectors = new DataView(this.#vectors.buffer);
@@ -214,6 +215,7 @@ class ReceiveBatch {
       headers.setBigUint64(header + mmsghdr.offsets["msg_hdr.msg_name"], name, true);
       headers.setBigUint64(header + mmsghdr.offsets["msg_hdr.msg_iov"], iovecs + BigInt(vector), true);
       headers.setBigUint64(header + mmsghdr.offsets["msg_hdr.msg_iovlen"], 1n, true);
+      this.#offerName(index);
     }
     const offset = family === 4 ? sockaddr_in.offsets.sin_addr : sockaddr_in6.offsets.sin6_addr;
     const length = family === 4 ? 4 : 16;
@@ -223,13 +225,17 @@ class ReceiveBatch {
     });
   }
 
+  /** There is room for either family's address. */
+  #offerName(index: number): void {
+    const word = (index * mmsghdr.size + mmsghdr.offsets["msg_hdr.msg_namelen"]) / 4;
+    this.#headerWords[word] = sockaddr_in6.size;
+  }
+
   receive(fd: number, max: number): number {
-    for (let index = 0; index < max; index++) {
-      // The kernel writes the length of the name that it found into the same field.
-      this.#headerWords[(index * mmsghdr.size + mmsghdr.offsets["msg_hdr.msg_namelen"]) / 4] =
-        sockaddr_in6.size;
-    }
+    // The kernel wrote the length of each name that it found into the same field.
+    for (let index = 0; index < this.#received; index++) this.#offerName(index);
     const received = libc.recvmmsg(fd, this.#headers, max, C.MSG_DONTWAIT, null);
+    this.#received = Math.max(0, received);
     if (received >= 0) return received;
     const failure = errno();
     if (failure === ERRNO.EAGAIN[0] || failure === ERRNO.EINTR[0]) return 0;

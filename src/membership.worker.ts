@@ -8,7 +8,7 @@ import { type EchoSocket } from "../ffi/echo_socket.ts";
 import { EventFd } from "../ffi/eventfd.ts";
 import { POLLIN, PollSet } from "../ffi/poll.ts";
 import { setRealtimePriority, setTimerSlackNs } from "../ffi/scheduling.ts";
-import { type UdpSocket } from "../ffi/udp_socket.ts";
+import { BATCH_MAX, type UdpSocket } from "../ffi/udp_socket.ts";
 import { addressFromBytes } from "./core/address.ts";
 import { ClaimsPublisher } from "./dataplane/claims_publisher.ts";
 import { ClaimsTrace } from "./dataplane/claims_trace.ts";
@@ -219,7 +219,7 @@ class MembershipThread {
       for (let batch = 0; batch < BATCHES_PER_TURN; batch++) {
         const count = socket.receiveBatch();
         for (let i = 0; i < count; i++) this.#receiveOne(socket, i, network);
-        if (count === 0) break;
+        if (count < BATCH_MAX) break;
         if (batch === BATCHES_PER_TURN - 1) more = true;
       }
     }

@@ -26,7 +26,7 @@
  * floods, never the proof: the HMAC covers header and body.
  */
 
-import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
 import { VipfarmError } from "../core/errors.ts";
 import { HEARTBEAT_BYTES_MAX } from "../core/limits.ts";
 import {
@@ -36,6 +36,7 @@ import {
   readBodyBeginning,
   writeBody,
 } from "./heartbeat_body.ts";
+import { HmacSha256 } from "./hmac.ts";
 
 export type {
   Answer,
@@ -125,7 +126,7 @@ const UINT48_MAX = 2 ** 48 - 1;
 /** Writes and reads the heartbeats of one farm. Not to be shared between threads. */
 export class HeartbeatCodec {
   readonly #farmTag: Uint8Array;
-  readonly #key: KeyObject;
+  readonly #hmac: HmacSha256;
   readonly #headerHash: KeyedHash;
   readonly #out = new Uint8Array(HEARTBEAT_BYTES_MAX);
   readonly #outView = new DataView(this.#out.buffer);
@@ -133,7 +134,7 @@ export class HeartbeatCodec {
 
   constructor(options: HeartbeatCodecOptions) {
     this.#farmTag = options.farmTag.slice();
-    this.#key = createSecretKey(options.heartbeatKey);
+    this.#hmac = new HmacSha256(options.heartbeatKey, HEARTBEAT_BYTES_MAX);
     this.#headerHash = options.headerHash;
   }
 
@@ -160,7 +161,7 @@ export class HeartbeatCodec {
     this.#headerHash.hash(out, 0, AT_CHECK);
     view.setInt32(AT_CHECK, this.#headerHash.high);
     view.setInt32(AT_CHECK + 4, this.#headerHash.low);
-    const mac = createHmac("sha256", this.#key).update(out.subarray(0, bodyEnd)).digest();
+    const mac = this.#hmac.digest(out.subarray(0, bodyEnd));
     out.set(mac.subarray(0, HEARTBEAT_HMAC_BYTES), bodyEnd);
     return out.slice(0, length);
   }
@@ -207,7 +208,7 @@ export class HeartbeatCodec {
     const judgement = guard.judge(idLow, idHigh, incarnation, sequence);
     if (judgement !== "fresh") return judgement;
     const bodyEnd = length - HEARTBEAT_HMAC_BYTES;
-    const mac = createHmac("sha256", this.#key).update(bytes.subarray(0, bodyEnd)).digest();
+    const mac = this.#hmac.digest(bytes.subarray(0, bodyEnd));
     if (!timingSafeEqual(mac.subarray(0, HEARTBEAT_HMAC_BYTES), bytes.subarray(bodyEnd))) return "hmac";
     return undefined;
   }
