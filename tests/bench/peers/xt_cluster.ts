@@ -47,15 +47,16 @@ export const xtCluster: Contender = {
   },
 
   async stop({ nodes, clients }) {
-    for (const { namespace } of clients) {
-      await namespace.ip([`neighbour del ${VIRTUAL_IP} dev ${INTERFACE}`]);
-    }
     for (const [i, { namespace }] of nodes.entries()) {
       await namespace.ip([`address del ${VIRTUAL_IP}/32 dev ${INTERFACE}`]);
       await namespace.ip([`maddress del ${SHARED_MAC} dev ${INTERFACE}`]);
       for (const rule of rules(i + 1, nodes.length)) {
         await namespace.run(["iptables", "-t", "mangle", "-D", ...rule]);
       }
+    }
+    // Last: a client that asked while a node still had the address would go on to that node.
+    for (const { namespace } of clients) {
+      await namespace.ip([`neighbour del ${VIRTUAL_IP} dev ${INTERFACE}`]);
     }
   },
 };
