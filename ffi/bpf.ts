@@ -3,7 +3,7 @@
  * Source: the kernel's `Documentation/networking/filter.rst`.
  */
 
-import { VipfarmError } from "../src/core/errors.ts";
+import { Labels } from "./labels.ts";
 import * as C from "./layout/constants.ts";
 import { sock_filter, sock_fprog } from "./layout/structs.ts";
 import { addressOf, check, libc } from "./libc.ts";
@@ -36,12 +36,11 @@ interface Draft {
 /** Builds a filter line by line; jumps name labels, forward only, as the kernel wants it. */
 export class BpfAssembler {
   readonly #drafts: Draft[] = [];
-  readonly #labels = new Map<string, number>();
+  readonly #labels = new Labels("assemble packet filter");
 
   /** Marks the next instruction. */
   label(name: string): this {
-    if (this.#labels.has(name)) throw assemblyError("the label is defined twice", name);
-    this.#labels.set(name, this.#drafts.length);
+    this.#labels.define(name, this.#drafts.length);
     return this;
   }
 
@@ -89,22 +88,17 @@ export class BpfAssembler {
   /** The finished filter. Throws {@link VipfarmError} for unknown labels, jumps back or too far, or its length. */
   assemble(): BpfInstruction[] {
     if (this.#drafts.length === 0 || this.#drafts.length > C.BPF_MAXINSNS) {
-      throw assemblyError(`a filter has 1 to ${C.BPF_MAXINSNS} instructions`, `${this.#drafts.length}`);
+      throw this.#labels.error(`a filter has 1 to ${C.BPF_MAXINSNS} instructions`, `${this.#drafts.length}`);
     }
     return this.#drafts.map((draft, index) => {
-      const distance = (label: string | undefined): number => {
-        if (label === undefined) return 0;
-        const target = this.#labels.get(label);
-        if (target === undefined) throw assemblyError("no such label", label);
-        if (target <= index) throw assemblyError("a jump goes back", label);
-        return target - index - 1;
-      };
+      const distance = (label: string | undefined): number =>
+        label === undefined ? 0 : this.#labels.distance(index, label);
       if (draft.code === (C.BPF_JMP | C.BPF_JA)) {
         return { code: draft.code, jt: 0, jf: 0, k: distance(draft.whenTrue) };
       }
       const jt = distance(draft.whenTrue), jf = distance(draft.whenFalse);
       if (Math.max(jt, jf) > JUMP_DISTANCE_MAX) {
-        throw assemblyError(
+        throw this.#labels.error(
           `a conditional jump is longer than ${JUMP_DISTANCE_MAX}`,
           draft.whenTrue ?? draft.whenFalse ?? "",
         );
@@ -117,10 +111,6 @@ export class BpfAssembler {
     this.#drafts.push(draft);
     return this;
   }
-}
-
-function assemblyError(problem: string, value: string): VipfarmError {
-  return new VipfarmError({ operation: "assemble packet filter", problem, value });
 }
 
 /** The instructions as the array of `struct sock_filter` that the kernel reads. */

@@ -5,7 +5,6 @@
  * on while the machine is suspended, so that a lease is over when a suspended node wakes up.
  */
 
-import type { Clock } from "../src/core/clock.ts";
 import { CLOCK_BOOTTIME, CLOCK_REALTIME } from "./layout/constants.ts";
 import { timespec } from "./layout/structs.ts";
 import { libc } from "./libc.ts";
@@ -34,6 +33,3 @@ export function realtimeMs(): number {
   libc.clock_gettime(CLOCK_REALTIME, time);
   return words[0] * 1000 + words[2] / 1_000_000;
 }
-
-/** {@link boottimeMs} as the clock that pure code is given. */
-export const boottimeClock: Clock = { nowMs: boottimeMs };

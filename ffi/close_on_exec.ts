@@ -16,7 +16,7 @@ const LAST = 0xffff_ffff;
  */
 export function closeOnExec(): void {
   libc.syscallCloseRange(
-    SYSCALLS[Deno.build.arch as keyof typeof SYSCALLS].close_range,
+    SYSCALLS[Deno.build.arch].close_range,
     FIRST,
     LAST,
     CLOSE_RANGE_CLOEXEC,

@@ -3,7 +3,7 @@
  * Source: the kernel's `Documentation/bpf/standardization/instruction-set.rst`.
  */
 
-import { VipfarmError } from "../src/core/errors.ts";
+import { Labels } from "./labels.ts";
 import * as C from "./layout/constants.ts";
 import { __sk_buff } from "./layout/structs.ts";
 
@@ -44,12 +44,11 @@ interface Draft {
 /** Builds a program line by line; jumps name labels, forward only: loops are not needed here. */
 export class EbpfAssembler {
   readonly #drafts: Draft[] = [];
-  readonly #labels = new Map<string, number>();
+  readonly #labels = new Labels("assemble BPF program");
 
   /** Marks the next instruction. */
   label(name: string): this {
-    if (this.#labels.has(name)) throw assemblyError("the label is defined twice", name);
-    this.#labels.set(name, this.#drafts.length);
+    this.#labels.define(name, this.#drafts.length);
     return this;
   }
 
@@ -211,11 +210,9 @@ export class EbpfAssembler {
   }
 
   #distance(index: number, label: string): number {
-    const target = this.#labels.get(label);
-    if (target === undefined) throw assemblyError("no such label", label);
-    if (target <= index) throw assemblyError("a jump goes back", label);
-    if (target - index - 1 > JUMP_DISTANCE_MAX) throw assemblyError("a jump is too long", label);
-    return target - index - 1;
+    const distance = this.#labels.distance(index, label);
+    if (distance > JUMP_DISTANCE_MAX) throw this.#labels.error("a jump is too long", label);
+    return distance;
   }
 
   /** Calls a helper (bpf-helpers(7)): arguments in r1 to r5, its result in r0. */
@@ -232,8 +229,4 @@ export class EbpfAssembler {
     this.#drafts.push(draft);
     return this;
   }
-}
-
-function assemblyError(problem: string, value: string): VipfarmError {
-  return new VipfarmError({ operation: "assemble BPF program", problem, value });
 }

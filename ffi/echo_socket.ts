@@ -13,7 +13,7 @@ import * as C from "./layout/constants.ts";
 import { ERRNO } from "./layout/errno.ts";
 import { iovec, mmsghdr, sockaddr_in, sockaddr_in6 } from "./layout/structs.ts";
 import { addressOf, errno, libc } from "./libc.ts";
-import { openSocket } from "./socket.ts";
+import { openSocket, socketAddress } from "./socket.ts";
 
 const ECHO = { 4: { question: 8, answer: 0 }, 6: { question: 128, answer: 129 } } as const;
 /** The kernel gives a raw IPv4 socket the IP header too, an IPv6 one not. Answers carry no IP options. */
@@ -46,13 +46,7 @@ export class EchoSocket {
   private constructor(fd: number, address: Uint8Array, identifier: number) {
     this.#descriptor = new Descriptor(fd, "echo socket");
     this.#family = address.length === 4 ? 4 : 6;
-    this.#peer = new Uint8Array(this.#family === 4 ? sockaddr_in.size : sockaddr_in6.size);
-    const family = this.#family === 4 ? C.AF_INET : C.AF_INET6;
-    new DataView(this.#peer.buffer).setUint16(sockaddr_in.offsets.sin_family, family, true);
-    this.#peer.set(
-      address,
-      this.#family === 4 ? sockaddr_in.offsets.sin_addr : sockaddr_in6.offsets.sin6_addr,
-    );
+    this.#peer = socketAddress(address, 0);
     this.#view.setUint8(0, ECHO[this.#family].question);
     this.#view.setUint16(4, identifier);
     crypto.getRandomValues(this.#question.subarray(HEADER_BYTES));

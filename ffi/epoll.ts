@@ -7,7 +7,7 @@ import { ERRNO } from "./layout/errno.ts";
 import { EPOLL_EVENT } from "./layout/machine_structs.ts";
 import { check, errno, libc } from "./libc.ts";
 
-const { size, offsets } = EPOLL_EVENT[Deno.build.arch as keyof typeof EPOLL_EVENT];
+const { size, offsets } = EPOLL_EVENT[Deno.build.arch];
 /** Descriptors told by one call; the others come with the next. */
 const EVENTS_MAX = 64;
 

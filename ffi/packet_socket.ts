@@ -27,8 +27,7 @@ import {
 import { check, errno, libc } from "./libc.ts";
 import { getOption, openSocket, setIntOption, setOption, takeSocketError } from "./socket.ts";
 
-/** Byte offsets inside a frame, from its start: `struct tpacket2_hdr`. */
-export const TP2_STATUS = tpacket2_hdr.offsets.tp_status;
+// Byte offsets inside a frame, from its start: `struct tpacket2_hdr`.
 /** u32: length of the packet as it came. */
 export const TP2_LEN = tpacket2_hdr.offsets.tp_len;
 /** u32 each: when it was captured, CLOCK_REALTIME. */
@@ -40,12 +39,8 @@ export const TP2_SNAPLEN = tpacket2_hdr.offsets.tp_snaplen;
 export const TP2_MAC = tpacket2_hdr.offsets.tp_mac;
 /** u16: where the IP header begins. */
 export const TP2_NET = tpacket2_hdr.offsets.tp_net;
-/** u16: the VLAN tag that was taken out of the frame, when TP_STATUS_VLAN_VALID is set. */
-export const TP2_VLAN_TCI = tpacket2_hdr.offsets.tp_vlan_tci;
-/** u16: its EtherType. */
-export const TP2_VLAN_TPID = tpacket2_hdr.offsets.tp_vlan_tpid;
 
-export { TP_STATUS_COPY, TP_STATUS_KERNEL, TP_STATUS_LOSING, TP_STATUS_USER } from "./layout/constants.ts";
+export { TP_STATUS_KERNEL, TP_STATUS_USER } from "./layout/constants.ts";
 
 /** `struct virtio_net_hdr`: its length, and the byte offset of each field in it. */
 export const VIRTIO_HEADER_BYTES = virtio_net_hdr.size;

@@ -6,7 +6,7 @@ import { ERRNO } from "./layout/errno.ts";
 import { SYSCALLS } from "./layout/syscalls.ts";
 import { errno, libc } from "./libc.ts";
 
-const { pidfd_open } = SYSCALLS[Deno.build.arch as keyof typeof SYSCALLS];
+const { pidfd_open } = SYSCALLS[Deno.build.arch];
 
 /** One process. The number is not given to another process while nobody has looked at it through this. */
 export class ProcessHandle {

@@ -1,7 +1,9 @@
-/** What all sockets share: opening, options, the pending error. */
+/** What all sockets share: opening, options, addresses, the pending error. */
 
 import { SystemError } from "./errors.ts";
 import {
+  AF_INET,
+  AF_INET6,
   SO_BINDTODEVICE,
   SO_ERROR,
   SO_RCVBUF,
@@ -9,6 +11,7 @@ import {
   SOCK_CLOEXEC,
   SOL_SOCKET,
 } from "./layout/constants.ts";
+import { sockaddr_in, sockaddr_in6 } from "./layout/structs.ts";
 import { check, cString, libc } from "./libc.ts";
 
 const word = new Uint8Array(4);
@@ -50,6 +53,25 @@ export function getOption(
   lengthView[0] = value.length;
   check(libc.getsockopt(fd, level, option, value, length), what);
   return lengthView[0];
+}
+
+/** `struct sockaddr_in` or `sockaddr_in6`; the scope matters for link-local addresses and is ignored for others. */
+export function socketAddress(
+  address: Uint8Array,
+  port: number,
+  interfaceIndex = 0,
+): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(address.length === 4 ? sockaddr_in.size : sockaddr_in6.size);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(sockaddr_in.offsets.sin_family, address.length === 4 ? AF_INET : AF_INET6, true);
+  view.setUint16(sockaddr_in.offsets.sin_port, port, false);
+  if (address.length === 4) {
+    bytes.set(address, sockaddr_in.offsets.sin_addr);
+  } else {
+    bytes.set(address, sockaddr_in6.offsets.sin6_addr);
+    view.setUint32(sockaddr_in6.offsets.sin6_scope_id, interfaceIndex, true);
+  }
+  return bytes;
 }
 
 /** Lets the socket send and receive through one interface only (SO_BINDTODEVICE). */

@@ -19,8 +19,10 @@ import {
   O_CLOEXEC,
   O_NONBLOCK,
   O_RDWR,
+  TUNSETIFF,
+  TUNSETQUEUE,
+  TUNSETVNETHDRSZ,
 } from "./layout/constants.ts";
-import { TUNSETIFF, TUNSETQUEUE, TUNSETVNETHDRSZ } from "./layout/constants.ts";
 import { ifreq, iovec, virtio_net_hdr } from "./layout/structs.ts";
 import { cString, errno, libc } from "./libc.ts";
 

@@ -8,9 +8,8 @@ import { Descriptor } from "./descriptor.ts";
 import { SystemError } from "./errors.ts";
 import * as C from "./layout/constants.ts";
 import { ERRNO } from "./layout/errno.ts";
-import { sockaddr_in, sockaddr_in6 } from "./layout/structs.ts";
 import { check, errno, libc } from "./libc.ts";
-import { openSocket } from "./socket.ts";
+import { openSocket, socketAddress } from "./socket.ts";
 
 /** Longest answer that is read; the rest of a longer one is cut off. */
 const ANSWER_BYTES_MAX = 4_096;
@@ -28,15 +27,10 @@ export class UdpQuestion {
   /** Opens a socket to `address` (4 or 16 bytes), and sends. Throws {@link SystemError}. */
   static send(address: Uint8Array, port: number, bytes: Uint8Array): UdpQuestion {
     const shown = `${addressFromBytes(address).text} port ${port}`;
-    const isV4 = address.length === 4;
-    const family = isV4 ? C.AF_INET : C.AF_INET6;
+    const family = address.length === 4 ? C.AF_INET : C.AF_INET6;
     const fd = openSocket(family, C.SOCK_DGRAM | C.SOCK_NONBLOCK, 0, "UDP socket");
     try {
-      const peer = new Uint8Array(isV4 ? sockaddr_in.size : sockaddr_in6.size);
-      const view = new DataView(peer.buffer);
-      view.setUint16(sockaddr_in.offsets.sin_family, family, true);
-      view.setUint16(sockaddr_in.offsets.sin_port, port);
-      peer.set(address, isV4 ? sockaddr_in.offsets.sin_addr : sockaddr_in6.offsets.sin6_addr);
+      const peer = socketAddress(address, port);
       check(libc.connect(fd, peer, peer.length), "connect UDP socket", shown);
       const copy = new Uint8Array(bytes);
       check(libc.sendto(fd, copy, copy.length, C.MSG_NOSIGNAL, null, 0), "send datagram", shown);

@@ -16,7 +16,14 @@ import * as C from "./layout/constants.ts";
 import { ERRNO } from "./layout/errno.ts";
 import { iovec, ip_mreqn, ipv6_mreq, mmsghdr, sockaddr_in, sockaddr_in6 } from "./layout/structs.ts";
 import { addressOf, check, errno, libc } from "./libc.ts";
-import { bindToInterface, openSocket, setIntOption, setOption, setReceiveBuffer } from "./socket.ts";
+import {
+  bindToInterface,
+  openSocket,
+  setIntOption,
+  setOption,
+  setReceiveBuffer,
+  socketAddress,
+} from "./socket.ts";
 
 /** Datagrams that one `receiveBatch` takes at most: two rounds of heartbeats of the largest farm. */
 export const BATCH_MAX = 64;
@@ -286,21 +293,6 @@ function open(
 function bind(fd: number, address: Uint8Array, port: number, interfaceIndex: number): number {
   const name = socketAddress(address, port, interfaceIndex);
   return libc.bind(fd, name, name.length);
-}
-
-/** `struct sockaddr_in` or `sockaddr_in6`; the scope matters for link-local addresses and is ignored for others. */
-function socketAddress(address: Uint8Array, port: number, interfaceIndex: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(address.length === 4 ? sockaddr_in.size : sockaddr_in6.size);
-  const view = new DataView(bytes.buffer);
-  view.setUint16(sockaddr_in.offsets.sin_family, address.length === 4 ? C.AF_INET : C.AF_INET6, true);
-  view.setUint16(sockaddr_in.offsets.sin_port, port, false);
-  if (address.length === 4) {
-    bytes.set(address, sockaddr_in.offsets.sin_addr);
-  } else {
-    bytes.set(address, sockaddr_in6.offsets.sin6_addr);
-    view.setUint32(sockaddr_in6.offsets.sin6_scope_id, interfaceIndex, true);
-  }
-  return bytes;
 }
 
 function boundPort(fd: number, family: 4 | 6): number {

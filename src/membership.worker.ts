@@ -98,9 +98,9 @@ class MembershipThread {
     this.#announceHeld();
   }
 
-  #open(): void {
-    this.#sockets = openSockets(this.#plan, (event) => post({ kind: "event", event }));
-    this.#witness = openWitness(this.#plan);
+  #open(plan = this.#plan): void {
+    this.#sockets = openSockets(plan, (event) => post({ kind: "event", event }));
+    this.#witness = openWitness(plan);
     this.#networks = new NetworkWatch(this.#sockets.map(({ label }) => label), this.#plan.intervalMs);
     this.#poll = new PollSet([
       { fd: this.#wake.fd, events: POLLIN },
@@ -116,9 +116,10 @@ class MembershipThread {
     this.#witness = undefined;
   }
 
-  /** A hold is for what a crashed node's kernel keeps: of UDP flows nothing is left. */
+  /** A hold is for what a crashed node's kernel keeps, TCP connections: of UDP flows nothing is left. */
   #contested(membership: Membership, table: number): Uint8Array | undefined {
-    return membership.retainedByOthers(table, this.#plan.tables[table].flows !== true);
+    const { keepsConnections, flows } = this.#plan.tables[table];
+    return membership.retainedByOthers(table, keepsConnections && flows !== true);
   }
 
   /** Connections from before this program was started. */
@@ -146,7 +147,8 @@ class MembershipThread {
     this.#retain(held);
     const heartbeat = membership.heartbeat(boottimeMs(), realtimeMs());
     this.#codec.decode(this.#codec.encode(heartbeat), new ReplayWindow());
-    this.#open();
+    // On any port: the other process still has the farm's, and by unicast that is one socket's alone.
+    this.#open({ ...this.#plan, port: 0 });
     this.#close();
     post({ kind: "rehearsed" });
   }
@@ -259,7 +261,7 @@ class MembershipThread {
   async #takeMessages(): Promise<void> {
     this.#messagesSignalled += this.#wake.read();
     while (this.#messagesSeen < this.#messagesSignalled) await new Promise((turn) => setTimeout(turn, 0));
-    for (const message of this.#inbox.splice(0)) {
+    for (let message; (message = this.#inbox.shift()) !== undefined;) {
       if (this.#frozen && message.kind !== "thaw" && message.kind !== "end") this.#kept.push(message);
       else this.#obey(message);
     }
@@ -299,7 +301,7 @@ class MembershipThread {
         membership.askForHold(0);
         this.#claims.kernel?.release(false);
         this.#open();
-        this.#inbox.push(...this.#kept.splice(0));
+        this.#inbox.unshift(...this.#kept.splice(0)); // before what came since: the newest settings count
         return;
       case "end":
         this.#finished = true;
@@ -393,7 +395,7 @@ class MembershipThread {
     }
   }
 
-  #prune(lossCount: number, held: ReadonlyArray<{ table: number; buckets: Uint8Array }>): void {
+  #prune(lossCount: number, held: readonly HeldConnections[]): void {
     const nowMs = boottimeMs();
     const pruned = held.filter(({ table, buckets }) =>
       this.#publisher.prune(table, buckets, lossCount, nowMs | 0)

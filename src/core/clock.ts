@@ -1,21 +1,16 @@
 /**
- * Time comes from outside: the daemon passes a clock of the kernel, tests pass one that they turn by hand.
+ * Time comes from outside: the daemon passes a clock of the kernel (`ffi/clock.ts`), tests pass one that they turn by hand.
  */
 
-/** A clock that never goes back. */
-export interface Clock {
-  /** Milliseconds since a fixed, arbitrary moment, with fractions. Comparable only with the same clock. */
-  nowMs(): number;
-}
-
-/** A clock that moves only when told. For tests, simulations and replays. */
-export class ManualClock implements Clock {
+/** A clock that moves only when told, and never back. */
+export class ManualClock {
   #nowMs: number;
 
   constructor(startMs = 0) {
     this.#nowMs = startMs;
   }
 
+  /** Milliseconds, with fractions. */
   nowMs(): number {
     return this.#nowMs;
   }

@@ -4,8 +4,8 @@
  */
 import { BUCKETS } from "../core/limits.ts";
 import { type ClaimsBasis } from "../membership/types.ts";
-import { Columns, GROUP_BUCKETS } from "../ownership/rendezvous.ts";
-import { OwnerTable, type WeightedMember } from "../ownership/table.ts";
+import { GROUP_BUCKETS } from "../ownership/rendezvous.ts";
+import { ServiceTables } from "../ownership/service_tables.ts";
 import { CLAIM, CONTESTED, FRESH, ORPHANED, RETAINED, SharedClaims } from "./shared.ts";
 
 const GROUP_BITMAP_BYTES = BUCKETS / GROUP_BUCKETS / 8;
@@ -35,9 +35,7 @@ export interface PublishedTable {
 }
 
 export class ClaimsPublisher {
-  readonly #columns: Columns;
-  /** The last table in use for each service. */
-  readonly #current: Array<OwnerTable | undefined>;
+  readonly #owners: ServiceTables;
   /** Raised with each loss of buckets, so that an older look at the kernel is not taken for a newer one. */
   #lossCount = 0;
   #gainedMs = -Infinity;
@@ -57,8 +55,7 @@ export class ClaimsPublisher {
     readonly tables: readonly PublishedTable[],
     readonly wallMs: () => number,
   ) {
-    this.#columns = new Columns(rendezvousKey);
-    this.#current = tables.map(() => undefined);
+    this.#owners = new ServiceTables(rendezvousKey, tables.map(({ flows }) => flows === true));
     this.#keeps = tables.map(({ keepsConnections }) => keepsConnections);
   }
 
@@ -69,12 +66,12 @@ export class ClaimsPublisher {
 
   /** Computes the column of a member ahead of need: 65,536 hashes that no takeover should have to wait for. */
   prepare(name: string): void {
-    this.#columns.of(name);
+    this.#owners.prepare(name);
   }
 
   /** Whether the column of this member is there already. */
   prepared(name: string): boolean {
-    return this.#columns.has(name);
+    return this.#owners.prepared(name);
   }
 
   /**
@@ -155,12 +152,10 @@ export class ClaimsPublisher {
     const previousWeight = basis.ownPreviousWeights?.[table] ?? weight;
     // Who claims nothing needs no table: a joiner, a node that drains or leaves.
     const claimsAny = weight > 0 && previousWeight > 0;
-    const owner = claimsAny
-      ? this.#build(table, [{ name: basis.ownName, weight }, ...others]).owner
-      : undefined;
+    const membersWith = (own: number) => [{ name: basis.ownName, weight: own }, ...others];
+    const owner = claimsAny ? this.#owners.next(table, membersWith(weight)).owner : undefined;
     const previousOwner = claimsAny && previousWeight !== weight
-      ? OwnerTable.build(this.#weighted(table, [{ name: basis.ownName, weight: previousWeight }, ...others]))
-        .owner
+      ? this.#owners.build(table, membersWith(previousWeight)).owner
       : owner;
     const bytes = this.claims.tables[table];
     const keeps = this.#keeps[table];
@@ -204,7 +199,7 @@ export class ClaimsPublisher {
     if (!this.#keeps[table]) return;
     const bytes = this.claims.tables[table];
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
-      if ((held[bucket >> 3] & (1 << (bucket & 7))) === 0 || (bytes[bucket] & CLAIM) !== 0) continue;
+      if (!hasBit(held, bucket) || (bytes[bucket] & CLAIM) !== 0) continue;
       this.claims.set(table, bucket, bytes[bucket] | RETAINED);
     }
   }
@@ -304,8 +299,7 @@ export class ClaimsPublisher {
     const settled = Math.abs(this.wallMs() - this.#gainedMs) >= FRESH_MS && this.claims.leaseHolds(now32);
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
       if ((bytes[bucket] & RETAINED) === 0) continue;
-      const open = (held[bucket >> 3] & (1 << (bucket & 7))) !== 0;
-      if (!open || (settled && (bytes[bucket] & CLAIM) !== 0)) {
+      if (!hasBit(held, bucket) || (settled && (bytes[bucket] & CLAIM) !== 0)) {
         this.claims.set(table, bucket, bytes[bucket] & ~RETAINED);
       }
     }
@@ -332,64 +326,17 @@ export class ClaimsPublisher {
   #hasFlows(table: number): boolean {
     return this.tables[table].flows === true;
   }
-
-  /** The table for these members: one that is there already, else from runners-up, else built anew. */
-  #build(table: number, wanted: Members): OwnerTable {
-    const last = this.#current[table];
-    // Services with equal weights have equal tables: one is built for all of them.
-    const alike = this.#current.filter((_, other) => this.#hasFlows(other) === this.#hasFlows(table));
-    const equal = [last, ...alike].find((each) => each !== undefined && sameMembers(each.members, wanted));
-    const departed = last === undefined ? -1 : departure(last.members, wanted);
-    const next = equal ??
-      (departed > 0 ? last!.without(departed) : OwnerTable.build(this.#weighted(table, wanted)));
-    this.#current[table] = next;
-    return next;
-  }
-
-  #weighted(table: number, members: Members): WeightedMember[] {
-    const columns = this.#columns;
-    return members.map((member) => ({
-      ...member,
-      column: this.#hasFlows(table) ? columns.groupedOf(member.name) : columns.of(member.name),
-    }));
-  }
 }
 
-type Members = ReadonlyArray<{ name: string; weight: number }>;
+function hasBit(bitmap: Uint8Array, index: number): boolean {
+  return (bitmap[index >> 3] & (1 << (index & 7))) !== 0;
+}
 
 function inGroup(bitmap: Uint8Array | undefined, bucket: number): boolean {
-  if (bitmap === undefined) return false;
-  const group = bucket >> 6;
-  return (bitmap[group >> 3] & (1 << (group & 7))) !== 0;
+  return bitmap !== undefined && hasBit(bitmap, bucket >> 6);
 }
 
 /** Whether a bucket that was contested is not so any more. */
 function endsContest(before: number, contested: Uint8Array | undefined, bucket: number): boolean {
   return (before & (CONTESTED | RETAINED)) === CONTESTED && !inGroup(contested, bucket);
-}
-
-/** Whether both lists name the same weights; a member of weight 0 that only one of them names does not count. */
-function sameMembers(
-  members: readonly WeightedMember[],
-  wanted: Members,
-): boolean {
-  return weightOf(members).size === weightOf(wanted).size &&
-    members[0].name === wanted[0].name && members[0].weight === wanted[0].weight &&
-    wanted.every(({ name, weight }) => (weightOf(members).get(name) ?? 0) === weight);
-}
-
-/** Index in `members` of the one member (never this node, number 0) whose departure makes them `wanted`, or -1. */
-function departure(
-  members: readonly WeightedMember[],
-  wanted: Members,
-): number {
-  const weights = weightOf(wanted);
-  const gone = members.filter(({ name, weight }) => weight > 0 && !weights.has(name));
-  if (gone.length !== 1) return -1;
-  const index = members.indexOf(gone[0]);
-  return sameMembers(members.filter((_, i) => i !== index), wanted) ? index : -1;
-}
-
-function weightOf(members: Members): Map<string, number> {
-  return new Map(members.filter(({ weight }) => weight > 0).map(({ name, weight }) => [name, weight]));
 }

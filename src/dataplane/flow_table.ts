@@ -38,8 +38,9 @@ export class FlowTable {
   }
 
   /**
-   * Notes a packet of a flow. One that is not known is remembered only if it `isOwn`, and if there is room. `ports` are the
-   * client's and the service's, 16 bits each; `now32` is a clock in milliseconds that wraps as an Int32.
+   * Notes a packet of a flow. One that is not known, or was idle for too long, is remembered only if it `isOwn`, and if
+   * there is room. `ports` are the client's and the service's, 16 bits each; `now32` is a clock in milliseconds that wraps
+   * as an Int32.
    */
   note(
     bytes: Uint8Array,
@@ -59,14 +60,15 @@ export class FlowTable {
     const start = firstWord(place, ports);
     let free = -1;
     for (let at = start; at < start + WAYS * WORDS; at += WORDS) {
-      if (
+      if (!this.#lives(at, now32)) {
+        if (free < 0) free = at;
+      } else if (
         words[at + PORTS] === ports && words[at + PLACE] === place && words[at] === a &&
-        words[at + 1] === b && words[at + 2] === c && words[at + 3] === d && words[at + SEEN] !== 0
+        words[at + 1] === b && words[at + 2] === c && words[at + 3] === d
       ) {
         words[at + SEEN] = seen(now32);
         return;
       }
-      if (free < 0 && !this.#lives(at, now32)) free = at;
     }
     if (!isOwn || free < 0) return;
     words[free + SEEN] = 0; // a reader in between finds an empty place

@@ -5,13 +5,14 @@
  * later fragments that come early are copied aside until the first decides. Both are bounded: a flood of fragments
  * costs other fragments, never memory and never whole packets.
  */
+import { VIRTIO_HEADER_BYTES } from "./virtio.ts";
 
 /** Datagrams remembered at once. At 10 Gbit/s of 3,000-byte datagrams that is about a millisecond of history. */
 const ENTRIES = 1024;
 /** Early fragments held at once: 64 reordered datagrams of a jumbo frame each. */
 const HELD = 64;
 /** A held fragment: virtio header and an IP packet of one jumbo frame. */
-const HELD_BYTES = 10 + 9_216;
+const HELD_BYTES = VIRTIO_HEADER_BYTES + 9_216;
 /** A sender's fragments leave within microseconds of each other; a second covers every path worth the name. */
 const HELD_MS_MAX = 1_000;
 /** How long a decision stands: below the 30 s in which kernels reassemble, above any plausible reordering. */

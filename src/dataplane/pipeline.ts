@@ -9,7 +9,6 @@
  */
 import { AFFINITY, FlowHash } from "../ownership/flow_hash.ts";
 import { ARP_FRAME_BYTES, writeArpReply } from "../wire/arp.ts";
-import { ETHERNET_HEADER_BYTES } from "../wire/ethernet.ts";
 import { ND_ADVERTISEMENT_FRAME_BYTES, writeNeighbourAdvertisement } from "../wire/ndp.ts";
 import { PacketKind, PacketView, parseEthernet, PROTOCOL } from "../wire/packet.ts";
 import { TCP_FLAG } from "../wire/tcp.ts";
@@ -28,10 +27,8 @@ import {
   SharedCounters,
 } from "./shared.ts";
 import { VERDICT } from "./verdicts.ts";
+import { moveVirtioHeader, VIRTIO_HEADER_BYTES } from "./virtio.ts";
 
-/** Bytes of struct virtio_net_hdr (linux/virtio_net.h), in front of each frame in the ring and on the TUN. */
-const VIRTIO_HEADER_BYTES = 10;
-const VIRTIO_NEEDS_CSUM = 1;
 const SYN_OR_ACK = TCP_FLAG.syn | TCP_FLAG.ack;
 /** Whoever finds one of these must ask the kernel whether it has the connection. */
 const LOOK_UP = CONTESTED | RETAINED | ORPHANED;
@@ -321,21 +318,15 @@ export class Pipeline {
     const decision = fragments.decision(now32);
     if (decision === FRAGMENT_ACCEPT) return this.#accept(offset, VERDICT.accepted);
     if (decision === FRAGMENT_DROP) return VERDICT.not_owner;
-    this.#prepareInjection(offset);
-    return fragments.hold(
-        this.bytes,
-        offset + ETHERNET_HEADER_BYTES - VIRTIO_HEADER_BYTES,
-        view.totalLength + VIRTIO_HEADER_BYTES,
-        now32,
-      )
-      ? VERDICT.fragment_held
-      : VERDICT.fragment_dropped;
+    const start = moveVirtioHeader(this.bytes, offset);
+    const held = fragments.hold(this.bytes, start, view.totalLength + VIRTIO_HEADER_BYTES, now32);
+    return held ? VERDICT.fragment_held : VERDICT.fragment_dropped;
   }
 
   #releaseHeld(offset: number, length: number): void {
-    if (this.ports.injectHeld(this.fragments.heldBytes, offset, length)) {
-      this.#slots[EXTRA.fragments_released]++;
-    }
+    if (!this.ports.injectHeld(this.fragments.heldBytes, offset, length)) return;
+    this.#slots[EXTRA.fragments_released]++;
+    this.#slots[EXTRA.injected_bytes] += length - VIRTIO_HEADER_BYTES;
   }
 
   #flags(service: number, family: number, addressOffset: number, port: number): number {
@@ -387,44 +378,11 @@ export class Pipeline {
   }
 
   #inject(offset: number, verdict: number): number {
-    this.#prepareInjection(offset);
+    const start = moveVirtioHeader(this.bytes, offset);
     const packetBytes = this.#view.totalLength; // without Ethernet padding
-    const injected = this.ports.injectFromRing(
-      offset + ETHERNET_HEADER_BYTES - VIRTIO_HEADER_BYTES,
-      packetBytes + VIRTIO_HEADER_BYTES,
-    );
-    if (!injected) return VERDICT.inject_failed;
+    if (!this.ports.injectFromRing(start, packetBytes + VIRTIO_HEADER_BYTES)) return VERDICT.inject_failed;
     this.#slots[EXTRA.injected_bytes] += packetBytes;
     return verdict;
-  }
-
-  /**
-   * Moves the virtio header over the end of the Ethernet header, right before the IP packet, so that one write(2)
-   * takes both from the ring. Its offsets count from the IP header there: 14 bytes less (linux/virtio_net.h;
-   * drivers/net/tun.c, tun_get_user).
-   */
-  #prepareInjection(offset: number): void {
-    const { bytes } = this;
-    const from = offset - VIRTIO_HEADER_BYTES;
-    const to = from + ETHERNET_HEADER_BYTES;
-    const flags = bytes[from];
-    const gsoType = bytes[from + 1];
-    bytes[to] = flags;
-    bytes[to + 1] = gsoType;
-    this.#moveLess(from + 2, to + 2, gsoType !== 0);
-    bytes[to + 4] = bytes[from + 4];
-    bytes[to + 5] = bytes[from + 5];
-    this.#moveLess(from + 6, to + 6, (flags & VIRTIO_NEEDS_CSUM) !== 0);
-    bytes[to + 8] = bytes[from + 8];
-    bytes[to + 9] = bytes[from + 9];
-  }
-
-  /** Copies a 16-bit host-order (little-endian on both machines that we run on) offset, less the Ethernet header. */
-  #moveLess(from: number, to: number, counts: boolean): void {
-    const value = this.bytes[from] | (this.bytes[from + 1] << 8);
-    const moved = counts ? value - ETHERNET_HEADER_BYTES : value;
-    this.bytes[to] = moved;
-    this.bytes[to + 1] = moved >>> 8;
   }
 
   /** An ARP request is answered by the one node that claims the requester's bucket. */

@@ -13,8 +13,8 @@ export abstract class Conclusions extends MembershipState {
   protected evaluate(nowMs: number): void {
     const { own } = this;
     if (own.state === "joining") this.#tryJoin(nowMs);
-    if (own.state === "up" || own.state === "draining") this.#judgeSilence(nowMs);
-    if (own.state === "up" || own.state === "draining") {
+    if (own.isIn) this.#judgeSilence(nowMs);
+    if (own.isIn) { // still: it may have had to join anew
       // Rule 1: one change of one's own under way at a time; what is wanted meanwhile is taken together.
       if (this.unlisted(nowMs).length === 0) {
         if (own.previous !== undefined) {

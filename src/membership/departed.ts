@@ -1,6 +1,7 @@
 /** Members that are gone: shown for a while, known when they return, and told which incarnation to exceed. */
 
 import { MEMBERS_MAX } from "../core/limits.ts";
+import { dropOldest } from "../core/oldest.ts";
 import { type DeadMember, type Member, restoreMember, type SavedMember, saveMember } from "./member.ts";
 import { DEAD_SHOWN_MAX, DEAD_SHOWN_MS } from "./timing.ts";
 
@@ -19,11 +20,7 @@ export class Departed {
   add(member: Member, reason: string, nowMs: number): void {
     this.#dead.delete(member.name);
     this.#dead.set(member.name, { member, diedMs: nowMs, reason });
-    if (this.#dead.size <= DEAD_SHOWN_MAX) return;
-    for (const oldest of this.#dead.keys()) {
-      this.#dead.delete(oldest);
-      break;
-    }
+    dropOldest(this.#dead, DEAD_SHOWN_MAX);
   }
 
   /** The member is heard again: gives what was known of it, and forgets it. */

@@ -4,6 +4,7 @@
  */
 
 import { MEMBERS_MAX } from "../core/limits.ts";
+import { dropOldest } from "../core/oldest.ts";
 import { type HeldNode, HOLD_MS_MAX, RETAINED_BITMAP_BYTES } from "../wire/heartbeat.ts";
 
 /** Every bucket: a node that crashed cannot say any more which ones it has connections in. */
@@ -51,9 +52,9 @@ export class Holds {
   }
 
   #noteOver(name: string, incarnation: number): void {
-    this.#over.delete(name); // to put it at the end: a Map keeps the order of insertion
+    this.#over.delete(name); // to put it at the end
     this.#over.set(name, incarnation);
-    if (this.#over.size > MEMBERS_MAX) this.#over.delete(this.#over.keys().next().value!);
+    dropOldest(this.#over, MEMBERS_MAX);
   }
 
   /** Ends the holds whose time is over, and gives the names. */

@@ -100,7 +100,7 @@ export function saveMember(member: Member): SavedMember {
 }
 
 export function restoreMember(saved: SavedMember): Member {
-  return { ...saved, listing: saved.listing, reported: new Set(saved.reported) };
+  return { ...saved, reported: new Set(saved.reported) };
 }
 
 /** Takes a heartbeat into the member; the newest one describes it completely. */

@@ -266,6 +266,7 @@ export class Membership extends Conclusions {
     if (changes.settings) this.hurry(); // rule 1: acknowledged at once
     if (member.suspect) {
       member.suspect = false;
+      member.sinceMs = nowMs;
       this.hurry();
       this.viewDirty = true;
       this.say("info", "member.recovered", `Node ${name} is heard again.`, name);
@@ -321,7 +322,7 @@ export class Membership extends Conclusions {
         `Another node uses the name ${this.name}: give each node its own (--node, VIPFARM_NODE or the host name).`,
       );
     }
-    if (this.own.state === "up" || this.own.state === "draining") {
+    if (this.own.isIn) {
       this.rejoin(incarnation, "another node uses its name", nowMs);
     }
   }
@@ -359,7 +360,7 @@ export class Membership extends Conclusions {
     }
     // Whatever the cause, not running or not being able to send: whoever let its lease lapse may have been replaced.
     if (nowMs - this.schedule.lastOkMs >= this.leaseIntervals() * this.intervalMs) {
-      if (this.own.state === "up" || this.own.state === "draining") {
+      if (this.own.isIn) {
         this.rejoin(
           this.own.incarnation + 1,
           gapMs > timing.LATE_INTERVALS * this.intervalMs

@@ -3,6 +3,7 @@
  * answer travels in the target's heartbeats for a while. Both may be heard many times and count once.
  */
 
+import { dropOldest } from "../core/oldest.ts";
 import { type Answer, type AnswerCode, ANSWERS_MAX, type Order, ORDERS_MAX } from "../wire/heartbeat.ts";
 import { ORDER_MS, ORDERS_REMEMBERED_MAX } from "./timing.ts";
 import type { Effect } from "./types.ts";
@@ -113,24 +114,14 @@ export class OrderDesk {
       return true;
     }
     this.#seen.set(order.id, undefined);
-    if (this.#seen.size > ORDERS_REMEMBERED_MAX) {
-      for (const oldest of this.#seen.keys()) {
-        this.#seen.delete(oldest);
-        break;
-      }
-    }
+    dropOldest(this.#seen, ORDERS_REMEMBERED_MAX);
     this.push({ kind: "order", order });
     return false;
   }
 
   #send(answer: Answer, nowMs: number): void {
-    if (this.#answers.size >= ANSWERS_MAX && !this.#answers.has(answer.id)) {
-      for (const oldest of this.#answers.keys()) {
-        this.#answers.delete(oldest); // asked for again if it was not heard
-        break;
-      }
-    }
     this.#answers.set(answer.id, { answer, untilMs: nowMs + ORDER_MS });
+    dropOldest(this.#answers, ANSWERS_MAX); // asked for again if it was not heard
   }
 
   #settle(id: string, code: AnswerCode | "unanswered", text: string): void {

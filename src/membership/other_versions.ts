@@ -3,8 +3,9 @@
  * one must not take a share beside them (rule 13).
  */
 
-import type { OtherVersion } from "../wire/heartbeat.ts";
 import { MEMBERS_MAX } from "../core/limits.ts";
+import { dropOldest } from "../core/oldest.ts";
+import type { OtherVersion } from "../wire/heartbeat.ts";
 import { RECORDING_AGE_MS, REPLACE_INTERVALS } from "./timing.ts";
 
 /** The same node is told of again after this time. */
@@ -28,13 +29,13 @@ export class OtherVersions {
     if (Math.abs(what.wallClockMs - wallMs) > RECORDING_AGE_MS) return undefined;
     const before = this.#heard.get(what.sender);
     const isNews = nowMs - (before?.saidMs ?? -Infinity) >= SAID_AGAIN_MS;
-    this.#heard.delete(what.sender); // to put it at the end: a Map keeps the order of insertion
+    this.#heard.delete(what.sender); // to put it at the end
     this.#heard.set(what.sender, {
       what,
       untilMs: nowMs + REPLACE_INTERVALS * what.intervalMs,
       saidMs: isNews ? nowMs : before!.saidMs,
     });
-    if (this.#heard.size > MEMBERS_MAX) this.#heard.delete(this.#heard.keys().next().value!);
+    dropOldest(this.#heard, MEMBERS_MAX);
     if (!isNews) return undefined;
     return `${
       difference(what)

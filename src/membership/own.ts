@@ -39,6 +39,11 @@ export class OwnSettings {
     this.weights = wanted.weights.map(() => 0);
   }
 
+  /** Whether it is in the farm: it has joined, and does not leave. */
+  get isIn(): boolean {
+    return this.state === "up" || this.state === "draining";
+  }
+
   /** Changes what is wanted. Only the newest counts. */
   want(wanted: WantedSettings): void {
     this.#wanted = wanted;

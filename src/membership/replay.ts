@@ -7,7 +7,8 @@
  */
 
 import { MEMBERS_MAX } from "../core/limits.ts";
-import type { Heartbeat, HeartbeatCodec, ReplayGuard } from "../wire/heartbeat.ts";
+import { dropOldest } from "../core/oldest.ts";
+import { headerOf, type Heartbeat, type HeartbeatCodec, type ReplayGuard } from "../wire/heartbeat.ts";
 
 /** Senders remembered. Only holders of the secret get in; eight farms' worth of names is ample for renamed nodes. */
 export const SENDERS_MAX = 8 * MEMBERS_MAX;
@@ -38,7 +39,7 @@ export class ReplayWindow implements ReplayGuard {
     incarnation: number,
     sequence: number,
   ): "fresh" | "duplicate" | "replayed" {
-    const sender = this.#senders.get(`${idHigh}:${idLow}`);
+    const sender = this.#senders.get(keyOf(idLow, idHigh));
     if (sender === undefined || incarnation > sender.incarnation) return "fresh";
     if (incarnation < sender.incarnation || sequence < sender.sequence) return "replayed";
     return sequence === sender.sequence ? "duplicate" : "fresh";
@@ -47,22 +48,17 @@ export class ReplayWindow implements ReplayGuard {
   /** Takes note of a message that the codec accepted. */
   accept(codec: HeartbeatCodec, message: Pick<Heartbeat, "sender" | "incarnation" | "sequence">): void {
     const { low, high } = codec.identify(message.sender);
-    const key = `${high}:${low}`;
+    const key = keyOf(low, high);
     const before = this.#senders.get(key);
     const missing = before?.incarnation === message.incarnation ? message.sequence - before.sequence - 1 : 0;
-    this.#senders.delete(key); // to put it at the end: a Map keeps the order of insertion
+    this.#senders.delete(key); // to put it at the end
     this.#senders.set(key, {
       name: message.sender,
       incarnation: message.incarnation,
       sequence: message.sequence,
       lost: (before?.lost ?? 0) + missing,
     });
-    if (this.#senders.size > SENDERS_MAX) {
-      for (const oldest of this.#senders.keys()) {
-        this.#senders.delete(oldest);
-        break;
-      }
-    }
+    dropOldest(this.#senders, SENDERS_MAX);
   }
 
   /**
@@ -70,11 +66,9 @@ export class ReplayWindow implements ReplayGuard {
    * a second network delivers. Its header check was right, so its identity and numbers are real.
    */
   recentSender(bytes: Uint8Array): string | undefined {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const sender = this.#senders.get(`${view.getInt32(24)}:${view.getInt32(28)}`);
+    const { idLow, idHigh, incarnation, sequence } = headerOf(bytes);
+    const sender = this.#senders.get(keyOf(idLow, idHigh));
     if (sender === undefined) return undefined;
-    const incarnation = view.getUint16(10) * 2 ** 32 + view.getUint32(12);
-    const sequence = view.getUint16(16) * 2 ** 32 + view.getUint32(18);
     const recent = incarnation === sender.incarnation && sequence > sender.sequence - RECENT_MESSAGES;
     return recent ? sender.name : undefined;
   }
@@ -99,10 +93,12 @@ export class ReplayWindow implements ReplayGuard {
    * and that later incarnation. Its header check was right, so its identity and incarnation are real.
    */
   staleSender(bytes: Uint8Array): { readonly name: string; readonly incarnation: number } | undefined {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const sender = this.#senders.get(`${view.getInt32(24)}:${view.getInt32(28)}`);
-    if (sender === undefined) return undefined;
-    const incarnation = view.getUint16(10) * 2 ** 32 + view.getUint32(12);
-    return incarnation < sender.incarnation ? sender : undefined;
+    const { idLow, idHigh, incarnation } = headerOf(bytes);
+    const sender = this.#senders.get(keyOf(idLow, idHigh));
+    return sender !== undefined && incarnation < sender.incarnation ? sender : undefined;
   }
+}
+
+function keyOf(idLow: number, idHigh: number): string {
+  return `${idHigh}:${idLow}`;
 }

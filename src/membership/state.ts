@@ -168,9 +168,11 @@ export abstract class MembershipState {
     if (this.own.state === "leaving" && !this.handedOver) {
       next = Math.min(next, this.leavingSinceMs + timing.HAND_OVER_INTERVALS * this.intervalMs);
     }
-    // Noticed in time; the lease has ended by itself then.
-    if (this.deadlineMs !== 0 && this.silence === undefined) next = Math.min(next, this.quorumMs());
-    return Math.min(next, this.orders.nextMs(), this.holds.nextMs());
+    // Noticed in time; the lease has ended by itself then. A node that leaves draws no conclusion from it.
+    if (this.own.isIn && this.deadlineMs !== 0 && this.silence === undefined) {
+      next = Math.min(next, this.quorumMs());
+    }
+    return Math.min(next, this.orders.nextMs(), this.holds.nextMs(), this.reportsDueMs ?? Infinity);
   }
 
   /** What claims follow from; changes are announced by the effect `claims`. */
@@ -379,9 +381,7 @@ export abstract class MembershipState {
 
   /** Queues what changed, in the safe order: a lease ends before and begins after the claims are rebuilt. */
   protected flush(): void {
-    const { state } = this.own;
-    const granted =
-      (state === "up" || state === "draining" || (state === "leaving" && !this.leaseForfeited)) &&
+    const granted = (this.own.isIn || (this.own.state === "leaving" && !this.leaseForfeited)) &&
       this.silence === undefined && this.schedule.lastOkMs > -Infinity;
     const leaseMs = this.schedule.lastOkMs + this.leaseIntervals() * this.intervalMs;
     const deadlineMs = granted ? Math.max(0, Math.min(leaseMs, this.quorumMs())) : 0;

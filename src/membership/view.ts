@@ -2,6 +2,7 @@
 
 import type { DeadMember, Member } from "./member.ts";
 import type { OwnSettings } from "./own.ts";
+import { SUSPECT_INTERVALS } from "./timing.ts";
 import type { MemberState, MemberView } from "./types.ts";
 
 /** What is known of this node beyond its settings. */
@@ -62,7 +63,7 @@ export function viewOfMember(member: Member, recording: boolean): MemberView {
     reason = "is heard but never answered, and its clock differs by minutes: perhaps a recording";
   } else if (member.suspect) {
     state = "suspect";
-    reason = `was not heard for more than 3 intervals of ${member.intervalMs} ms`;
+    reason = `was not heard for more than ${SUSPECT_INTERVALS} intervals of ${member.intervalMs} ms`;
   } else if (!member.confirmed) {
     reason = "is heard, but has not said that it hears this node";
   } else if (state === "joining") {

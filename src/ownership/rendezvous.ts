@@ -12,6 +12,7 @@
 
 import { createHmac } from "node:crypto";
 import { BUCKETS, MEMBERS_MAX } from "../core/limits.ts";
+import { dropOldest } from "../core/oldest.ts";
 import { ln } from "./ln.ts";
 import { SIPHASH_KEY_BYTES, SipHasher } from "./siphash.ts";
 
@@ -78,12 +79,7 @@ export class Columns {
     const values = this.#kept.get(name) ?? column(this.#rendezvousKey, name);
     this.#kept.delete(name);
     this.#kept.set(name, values);
-    if (this.#kept.size > COLUMNS_KEPT_MAX) {
-      for (const oldest of this.#kept.keys()) {
-        this.#kept.delete(oldest);
-        break;
-      }
-    }
+    dropOldest(this.#kept, COLUMNS_KEPT_MAX);
     return values;
   }
 

@@ -29,6 +29,7 @@
 import { timingSafeEqual } from "node:crypto";
 import { VipfarmError } from "../core/errors.ts";
 import { HEARTBEAT_BYTES_MAX } from "../core/limits.ts";
+import { readInt32, readUint16 } from "./bytes.ts";
 import {
   type BodyBeginning,
   type HeartbeatBody,
@@ -179,7 +180,8 @@ export class HeartbeatCodec {
     // From here on the sender knows the farm's secret; what is wrong now is a fault, not an attack.
     const body = readBody(bytes, HEARTBEAT_HEADER_BYTES, bytes.length - HEARTBEAT_HMAC_BYTES);
     if (body === undefined || !this.#isFrom(bytes, body.sender)) return "malformed";
-    return { ...body, ...numbersOf(bytes) };
+    const { incarnation, sequence } = headerOf(bytes);
+    return { ...body, incarnation, sequence };
   }
 
   /** What a message that was refused as `version` says, if it is genuine and new to the guard; as {@link decode}. */
@@ -188,23 +190,21 @@ export class HeartbeatCodec {
     const end = bytes.length - HEARTBEAT_HMAC_BYTES;
     const beginning = readBodyBeginning(bytes, HEARTBEAT_HEADER_BYTES, end);
     if (beginning === undefined || !this.#isFrom(bytes, beginning.sender)) return undefined;
-    return { ...beginning, ...numbersOf(bytes), version: bytes[2], ownVersion: PROTOCOL_VERSION };
+    const { incarnation, sequence } = headerOf(bytes);
+    return { ...beginning, incarnation, sequence, version: bytes[2], ownVersion: PROTOCOL_VERSION };
   }
 
   /** Why a message is not a genuine new one of this farm: what all versions have in common. */
   #problem(bytes: Uint8Array, guard: ReplayGuard): RejectReason | undefined {
     const { length } = bytes;
-    if ((bytes[AT_LENGTH] << 8 | bytes[AT_LENGTH + 1]) !== length || length > HEARTBEAT_BYTES_MAX) {
-      return "length";
-    }
+    if (readUint16(bytes, AT_LENGTH) !== length || length > HEARTBEAT_BYTES_MAX) return "length";
     for (let i = 0; i < 4; i++) if (bytes[4 + i] !== this.#farmTag[i]) return "foreignFarm";
     const hash = this.#headerHash;
     hash.hash(bytes, 0, AT_CHECK);
     if (hash.high !== readInt32(bytes, AT_CHECK) || hash.low !== readInt32(bytes, AT_CHECK + 4)) {
       return "headerCheck";
     }
-    const { incarnation, sequence } = numbersOf(bytes);
-    const idHigh = readInt32(bytes, AT_SENDER), idLow = readInt32(bytes, AT_SENDER + 4);
+    const { idLow, idHigh, incarnation, sequence } = headerOf(bytes);
     const judgement = guard.judge(idLow, idHigh, incarnation, sequence);
     if (judgement !== "fresh") return judgement;
     const bodyEnd = length - HEARTBEAT_HMAC_BYTES;
@@ -215,8 +215,8 @@ export class HeartbeatCodec {
 
   /** Whether the header names the sender that the body does. */
   #isFrom(bytes: Uint8Array, sender: string): boolean {
-    const { high, low } = this.identify(sender);
-    return high === readInt32(bytes, AT_SENDER) && low === readInt32(bytes, AT_SENDER + 4);
+    const { high, low } = this.identify(sender), { idHigh, idLow } = headerOf(bytes);
+    return high === idHigh && low === idLow;
   }
 
   /** Hashes a name to the sender identity of headers; it stands in the header hash afterwards. */
@@ -227,16 +227,27 @@ export class HeartbeatCodec {
   }
 }
 
-function numbersOf(bytes: Uint8Array): Pick<Heartbeat, "incarnation" | "sequence"> {
-  return { incarnation: readUint48(bytes, AT_INCARNATION), sequence: readUint48(bytes, AT_SEQUENCE) };
+/** What the header says of the sender; to be believed of a message whose header check was right. */
+export interface HeartbeatHeader {
+  /** The two halves of the sender's identity, signed 32-bit. */
+  readonly idLow: number;
+  readonly idHigh: number;
+  readonly incarnation: number;
+  readonly sequence: number;
 }
 
-function readInt32(bytes: Uint8Array, at: number): number {
-  return bytes[at] << 24 | bytes[at + 1] << 16 | bytes[at + 2] << 8 | bytes[at + 3];
+/** Reads the header of a message that has a whole one. */
+export function headerOf(bytes: Uint8Array): HeartbeatHeader {
+  return {
+    idHigh: readInt32(bytes, AT_SENDER),
+    idLow: readInt32(bytes, AT_SENDER + 4),
+    incarnation: readUint48(bytes, AT_INCARNATION),
+    sequence: readUint48(bytes, AT_SEQUENCE),
+  };
 }
 
 function readUint48(bytes: Uint8Array, at: number): number {
-  return (bytes[at] << 8 | bytes[at + 1]) * 2 ** 32 + (readInt32(bytes, at + 2) >>> 0);
+  return readUint16(bytes, at) * 2 ** 32 + (readInt32(bytes, at + 2) >>> 0);
 }
 
 function writeUint48(view: DataView, at: number, value: number): void {

@@ -66,6 +66,16 @@ Deno.test("a flow of a group that is retained is kept alive, and none is added",
   assert.deepEqual(rig.flows(), ["2:64"]);
 });
 
+Deno.test("a flow that was idle for too long comes back as a new one", () => {
+  const rig = new Rig();
+  rig.note(4000);
+  rig.nowMs32 += 30_000;
+  rig.note(4000, 64, { isOwn: false });
+  assert.deepEqual(rig.flows(), [], "a group that is retained comes to an end");
+  rig.note(4000);
+  assert.deepEqual(rig.flows(), ["2:64"]);
+});
+
 Deno.test("the clock may wrap, and stand at 0", () => {
   const rig = new Rig();
   rig.nowMs32 = 0x7fff_ffff;

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { parseAddress } from "../../../src/core/address.ts";
 import { CLAIM, CONTESTED, FRESH, ORPHANED, RETAINED } from "../../../src/dataplane/shared.ts";
+import { VIRTIO_HEADER_BYTES } from "../../../src/dataplane/virtio.ts";
 import { ARP_OPERATION, writeArp } from "../../../src/wire/arp.ts";
 import { virtualMac } from "../../../src/wire/ethernet.ts";
 import { EXTENSION } from "../../../src/wire/extension_headers.ts";
@@ -326,6 +327,8 @@ Deno.test("fragments that come before their first are held, then released whole 
   assert.equal(rig.decide(fragment(3, 0, true)), "accepted");
   assert.equal(rig.injected.length, 3);
   assert.equal(rig.counters.read().fragments_released, 2);
+  const writtenBytes = rig.injected.reduce((sum, { length }) => sum + length - VIRTIO_HEADER_BYTES, 0);
+  assert.equal(rig.counters.read().injected_bytes, writtenBytes);
   const payloadOf = (packet: Uint8Array) => packet[packet.length - 1];
   assert.deepEqual(rig.injected.slice(1).map(payloadOf).sort(), [1480 / 8, (2960 / 8) & 0xff].sort());
 });

@@ -5,6 +5,7 @@ import { Pipeline } from "../../../src/dataplane/pipeline.ts";
 import { type DataplanePlan } from "../../../src/dataplane/plan.ts";
 import { CLAIM, SharedClaims, SharedCounters } from "../../../src/dataplane/shared.ts";
 import { VERDICTS } from "../../../src/dataplane/verdicts.ts";
+import { VIRTIO_HEADER_BYTES } from "../../../src/dataplane/virtio.ts";
 import { AFFINITY } from "../../../src/ownership/flow_hash.ts";
 import { virtualMac } from "../../../src/wire/ethernet.ts";
 import { type FrameContent, NODE_MAC, writeFrame } from "../wire/frames.ts";
@@ -19,7 +20,6 @@ export const TABLES = 4;
 
 /** Where the rig's frames begin: room for the virtio header before, as in the ring. */
 export const FRAME_OFFSET = 64;
-const VIRTIO_HEADER_BYTES = 10;
 
 export class Rig {
   readonly bytes = new Uint8Array(FRAME_OFFSET + 70_000);

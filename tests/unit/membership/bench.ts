@@ -1,6 +1,6 @@
 /** One membership under test, driven by hand, and other nodes that the test plays. */
 import { Membership } from "../../../src/membership/membership.ts";
-import type { Effect } from "../../../src/membership/types.ts";
+import type { Effect, MembershipOptions } from "../../../src/membership/types.ts";
 import type { Heartbeat } from "../../../src/wire/heartbeat.ts";
 
 export const WALL_MS = 1_800_000_000_000;
@@ -13,7 +13,7 @@ export class Bench {
   sendsFail = false;
   readonly node: Membership;
 
-  constructor(name = "n1", options: { draining?: boolean } = {}) {
+  constructor(name = "n1", options: Pick<MembershipOptions, "draining" | "quorum"> = {}) {
     this.node = new Membership({
       name,
       incarnation: 1000,

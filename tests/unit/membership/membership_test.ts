@@ -103,6 +103,17 @@ Deno.test("suspect after three intervals, replaced after five", () => {
   assert.equal(bench.node.nextTickMs() < Infinity, true);
 });
 
+Deno.test("a member that was suspect is up since it was heard again", () => {
+  const { bench, n2 } = pair();
+  bench.pass(n2.lastMs + 301 - bench.nowMs);
+  assert.equal(bench.state("n2"), "suspect");
+  bench.pass(50);
+  bench.hear(n2);
+  const line = bench.node.view(bench.nowMs).find(({ name }) => name === "n2");
+  assert.equal(line?.state, "up");
+  assert.equal(line?.sinceMs, bench.nowMs);
+});
+
 Deno.test("goodbye is believed at once", () => {
   const { bench, n2 } = pair();
   bench.hear(n2, { state: "left", binding: false, weights: [0, 0] });

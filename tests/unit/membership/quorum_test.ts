@@ -6,6 +6,7 @@ import {
   type QuorumRule,
   type Votes,
 } from "../../../src/membership/quorum.ts";
+import { Bench } from "./bench.ts";
 
 function votes(self: string, echoed: Record<string, number>, witnessMs?: number): Votes {
   return { self, echoedMs: (name) => echoed[name], witnessMs, leaseMs: 400 };
@@ -66,4 +67,17 @@ Deno.test("what is missing is said in numbers", () => {
     quorumProblem(witness(), votes("n1", {}), 0),
     /^has no quorum: the witness 192.0.2.1 does not answer$/,
   );
+});
+
+Deno.test("who leaves and loses its quorum meanwhile goes on at its pace: there is nothing to notice", () => {
+  const bench = new Bench("n1", { quorum: witness() });
+  for (let round = 0; round < 10; round++) {
+    bench.act(() => bench.node.witnessAnswered(bench.nowMs, bench.nowMs));
+    bench.pass(100);
+  }
+  assert.equal(bench.state("n1"), "up");
+  bench.act(() => bench.node.leave(bench.nowMs));
+  bench.pass(1_000);
+  assert.ok(bench.node.leaseDeadlineMs < bench.nowMs);
+  assert.ok(bench.node.nextTickMs() > bench.nowMs, "the thread sleeps");
 });
