@@ -20,19 +20,19 @@ import { identityOf, planGoodbye, planHost } from "./control/host_plan.ts";
 import { LogSwitch } from "./control/log_switch.ts";
 import { openNotifier } from "./control/open_notifier.ts";
 import { Orders } from "./control/orders.ts";
-import { PacketThread, savedFlows } from "./control/packet_thread.ts";
+import { PacketThread } from "./control/packet_thread.ts";
 import { planQuorum, planServices, planTables, planVips } from "./control/plan.ts";
 import { OptionalPrefilter } from "./control/prefilter.ts";
 import { Progress } from "./control/progress.ts";
 import { Reloader } from "./control/reload.ts";
+import { Replacement } from "./control/replacement.ts";
 import { NodeState } from "./control/node_state.ts";
 import { type Announcement, Settings } from "./control/settings.ts";
 import { type SupervisorLink } from "./control/supervisor_link.ts";
-import { Thread } from "./control/thread.ts";
-import { EXIT, VipfarmError } from "./core/errors.ts";
+import { STOP_STEP_MS_MAX, Thread } from "./control/thread.ts";
+import { EXIT } from "./core/errors.ts";
 import { type FarmEventInit } from "./core/events.ts";
 import { deriveKeys } from "./core/keys.ts";
-import { CUT_AHEAD_MS } from "./dataplane/frame_gate.ts";
 import { SharedClaims } from "./dataplane/shared.ts";
 import { entryPoint } from "./entry_points.ts";
 import { type Notifier } from "./notify/notifier.ts";
@@ -59,8 +59,6 @@ export interface DaemonOptions {
 
 /** How often the other nodes are told how many frames this one has seen: the self-test of the LAN compares seconds. */
 const FRAMES_INTERVAL_MS = 1_000;
-/** A thread that does not answer for this long at a stop is not waited for. */
-const STOP_STEP_MS_MAX = 2_000;
 
 /** Runs the daemon until its supervisor ends it; returns the exit code. Throws VipfarmError when it cannot start. */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
@@ -84,12 +82,11 @@ class Daemon {
   readonly #settings: Settings;
   readonly #state: NodeState;
   readonly #orders: Orders;
+  readonly #replacement: Replacement;
   readonly #failed = Promise.withResolvers<number>();
   readonly #started = Promise.withResolvers<void>();
   readonly #handedOver = Promise.withResolvers<void>();
   readonly #finished = Promise.withResolvers<void>();
-  readonly #rehearsed = Promise.withResolvers<void>();
-  readonly #restored = Promise.withResolvers<void>();
   readonly #stop = Promise.withResolvers<void>();
   readonly #hurry = Promise.withResolvers<void>();
   readonly #replaced = Promise.withResolvers<number>();
@@ -130,6 +127,21 @@ class Daemon {
       record: (event) => this.#record(event),
     });
     this.#orders = new Orders(this.#node.name, (order) => this.#membership.send({ kind: "order", order }));
+    this.#replacement = new Replacement({
+      supervisor: options.supervisor,
+      claims: this.#claims,
+      dataplanes: this.#dataplanes,
+      settings: this.#settings,
+      state: this.#state,
+      drain: this.#drain,
+      connections: () => this.#connections,
+      membership: () => this.#membership,
+      membershipEnded: this.#finished.promise,
+      identity: () => identityOf(this.#config, this.#node.name),
+      tellIncarnation: (incarnation) => this.#tellIncarnation(incarnation),
+      replaced: () => this.#replaced.resolve(EXIT.done),
+      onFailure: (error) => this.#fail(error),
+    });
   }
 
   get #config(): FarmConfig {
@@ -193,19 +205,10 @@ class Daemon {
       nowMs: boottimeMs,
     });
     await this.#startMembership(keys, networks, members);
-    if (takeOver) await this.#takeOver();
+    if (takeOver) await this.#replacement.takeOver();
     this.#state.start();
     supervisor.on("reload", () => void this.#reloader.reload());
-    supervisor.on("save", ({ ask }) => this.#membership.send({ kind: "save", ask }));
-    supervisor.on("freeze", ({ ask }) => {
-      this.#state.freeze();
-      this.#membership.send({ kind: "freeze", ask });
-    });
-    supervisor.on("thaw", () => {
-      this.#membership.send({ kind: "thaw" });
-      this.#state.thaw();
-    });
-    supervisor.on("finish", () => this.#finish().catch((error) => this.#fail(error)));
+    this.#replacement.permit();
     const everySecond = setInterval(() => {
       this.#membership.send({ kind: "vipFrames", count: this.#farm.vipFramesSeen() });
       this.#membership.send({ kind: "report", text: this.#farm.everySecond(Date.now()) });
@@ -255,59 +258,6 @@ class Daemon {
   #askedToStop(): void {
     if (++this.#stops > 1) this.#hurry.resolve();
     this.#stop.resolve();
-  }
-
-  /** Goes on where another process of this node stops: see supervisor/replacement.ts for the steps. */
-  async #takeOver(): Promise<void> {
-    const { config, node, supervisor } = this.options;
-    supervisor.tell({ say: "prepared" });
-    const rehearsal = (await supervisor.once("rehearse")).snapshot;
-    if (rehearsal.identity !== identityOf(config, node)) {
-      throw new VipfarmError({
-        operation: "take over from the running program",
-        problem:
-          "its configuration differs from the running one in more than weights, or it speaks another protocol",
-        remedy: "Restart vipfarm to use it.",
-      });
-    }
-    for (const { interface: name, flows } of rehearsal.flows ?? []) {
-      this.#dataplanes.find((dataplane) => dataplane.interface === name)?.flows?.restore(flows);
-    }
-    this.#membership.start({ kind: "rehearse", ...rehearsal, held: this.#connections.look() });
-    await this.#rehearsed.promise;
-    supervisor.tell({ say: "rehearsed" });
-    const { snapshot } = await supervisor.once("takeOver");
-    this.#state.restore(snapshot);
-    const { membership, senders } = snapshot;
-    this.#tellIncarnation(membership.own.incarnation);
-    this.#membership.start({ kind: "restore", membership, senders });
-    this.#claims.setWindow("later");
-    await Promise.all([this.#restored.promise, this.#drain.packetsDecided()]);
-    supervisor.tell({ say: "tookOver" });
-    const { cutUs } = await supervisor.once("decideFrom");
-    this.#claims.setWindow("afterCut", cutUs);
-    for (const { thread } of this.#dataplanes) thread.wake.signal();
-    await supervisor.once("begin");
-    this.#membership.start({ kind: "begin", ...this.#settings.announcement });
-    await supervisor.once("serve");
-  }
-
-  /** Another process goes on: decides the frames that are this one's, and ends without a word to the others. */
-  async #finish(): Promise<void> {
-    const { supervisor } = this.options;
-    const cutUs = (realtimeMs() + CUT_AHEAD_MS) * 1e3;
-    this.#claims.setWindow("upToCut", cutUs);
-    for (const { thread } of this.#dataplanes) thread.wake.signal();
-    supervisor.tell({ say: "cut", cutUs });
-    // Not when the threads are gone: to unmap a ring takes time, and nothing is decided meanwhile.
-    const deadlineMs = boottimeMs() + STOP_STEP_MS_MAX;
-    while (this.#dataplanes.some((dataplane) => !dataplane.isDone) && boottimeMs() < deadlineMs) {
-      await new Promise((next) => setTimeout(next, 1));
-    }
-    supervisor.tell({ say: "stopped" });
-    this.#membership.send({ kind: "end" });
-    await within(this.#finished.promise, STOP_STEP_MS_MAX);
-    this.#replaced.resolve(EXIT.done);
   }
 
   #tellIncarnation(incarnation: number): void {
@@ -406,11 +356,9 @@ class Daemon {
       case "ready":
         return this.#started.resolve();
       case "saved":
-        return this.#tellSnapshot(message);
       case "rehearsed":
-        return this.#rehearsed.resolve();
       case "restored":
-        return this.#restored.resolve();
+        return this.#replacement.hear(message);
       case "view":
         this.#noteMembers(message.members);
         this.#farm.update(message.members, message.basis);
@@ -437,22 +385,16 @@ class Daemon {
   }
 
   async #obey(order: Order): Promise<void> {
-    const { id, verb } = order;
+    const { id, verb, value } = order;
     try {
-      const { code, text } = verb === "reload" ? await this.#reloader.reload() : this.#state.obey(order);
+      const { code, text } = verb === "reload"
+        ? await this.#reloader.reload()
+        : this.#state.obey(verb, value);
       this.#membership.send({ kind: "answer", id, code, text });
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
       this.#membership.send({ kind: "answer", id, code: "failed", text });
     }
-  }
-
-  #tellSnapshot({ ask, membership, senders, isFrozen }: Extract<FromMembership, { kind: "saved" }>): void {
-    const identity = identityOf(this.#config, this.#node.name);
-    const flows = isFrozen ? undefined : savedFlows(this.#dataplanes, boottimeMs32());
-    const { weight } = this.#settings;
-    const snapshot = { identity, membership, senders, flows, draining: this.#state.drained, weight };
-    this.options.supervisor.tell({ say: "snapshot", ask, snapshot });
   }
 
   /** Tells the supervisor what it needs when this process crashes, or is replaced. */

@@ -149,7 +149,8 @@ export class Application {
     for (const effect of effects) this.#do(effect);
     this.#setTimer();
     if (machine !== before) {
-      this.parts.remember(machine, false);
+      // What an effect has led to may have gone a step further.
+      this.parts.remember(this.#machine, false);
       this.parts.changed();
     }
     if (this.#isResting()) { for (const rest of this.#waiting.splice(0)) rest(); }

@@ -5,6 +5,7 @@ import { type SharedClaims } from "../dataplane/shared.ts";
 import { type Connections, type HeldBuckets } from "./connections.ts";
 import { type PacketThread } from "./packet_thread.ts";
 import { type OptionalPrefilter } from "./prefilter.ts";
+import { elapsed } from "./within.ts";
 
 /** Requests under way at a stop may end within this time: new ones go to other nodes already. */
 export const STOP_LINGER_MS = 250;
@@ -18,6 +19,7 @@ export function leaveMsMax({ drainOnStopMs, application }: FarmConfig): number {
   return Math.max(drainOnStopMs, STOP_LINGER_MS) + STOP_SCRIPTS_MAX * (application?.timeoutMs ?? 0) +
     STOP_MARGIN_MS;
 }
+
 /** How often it is looked whether requests under way have ended. */
 const LOOK_MS = 10;
 /** How often the kernel is asked whether retained connections have ended. */
@@ -111,8 +113,4 @@ export class Drain {
     const tables = Array.from({ length: this.parts.services }, (_, index) => index + 1);
     return tables.some((table) => this.parts.claims.claimedCount(table) > 0);
   }
-}
-
-function elapsed(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -14,6 +14,8 @@ import { type FarmConfig, type NodeConfig } from "../config/load.ts";
 import { type FarmEventInit } from "../core/events.ts";
 import { type Health } from "../health/health.ts";
 import { type HealthState } from "../health/types.ts";
+import { bootId } from "../host/boot_id.ts";
+import { exists } from "../host/exists.ts";
 import { type ClaimsBasis } from "../membership/types.ts";
 import { type Order } from "../wire/heartbeat.ts";
 import { openChecks } from "./checks.ts";
@@ -42,14 +44,13 @@ export interface NodeStateParts {
 /** How often the maintenance file is looked for. A look is one system call, works for files that do not exist yet on any
  * file system, and half a second is soon enough for what a person does by hand. */
 const MAINTENANCE_LOOK_MS = 500;
-const BOOT_ID_FILE = "/proc/sys/kernel/random/boot_id";
 
 export class NodeState {
   readonly #health: Health;
   readonly #application: Application;
   readonly #saved: MemoryFile<Saved>;
   readonly #asked: MemoryFile<{ drained: boolean }>;
-  readonly #bootId = Deno.readTextFileSync(BOOT_ID_FILE).trim();
+  readonly #bootId = bootId();
   readonly #lastResort: LastResortWatch;
   #maintenanceFile: string | undefined;
   #maintenanceTimer: ReturnType<typeof setInterval> | undefined;
@@ -143,15 +144,9 @@ export class NodeState {
     this.#health.factsChanged();
   }
 
-  obey({ verb, value }: Pick<Order, "verb" | "value">): Obeyed {
-    switch (verb) {
-      case "weight":
-        return this.parts.settings.setWeight(value);
-      case "reload":
-        return { code: "refused", text: "a reload is not for the application" };
-      default:
-        return this.#application.obey(verb);
-    }
+  /** Carries out an order; a reload is more than this node's state. */
+  obey(verb: Exclude<Order["verb"], "reload">, value: number): Obeyed {
+    return verb === "weight" ? this.parts.settings.setWeight(value) : this.#application.obey(verb);
   }
 
   /** Takes up what a file that was read again says. */
@@ -234,13 +229,7 @@ export class NodeState {
   }
 
   #maintenanceIsThere(): boolean {
-    if (this.#maintenanceFile === undefined) return false;
-    try {
-      Deno.statSync(this.#maintenanceFile);
-      return true;
-    } catch {
-      return false;
-    }
+    return this.#maintenanceFile !== undefined && exists(this.#maintenanceFile);
   }
 
   #lookForMaintenance(): void {

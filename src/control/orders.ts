@@ -29,11 +29,7 @@ export class Orders {
         remedy: "Try again in a few seconds.",
       });
     }
-    const id = Array.from(
-      crypto.getRandomValues(new Uint8Array(8)),
-      (byte) => byte.toString(16).padStart(2, "0"),
-    )
-      .join("");
+    const id = crypto.getRandomValues(new Uint8Array(8)).toHex();
     const { promise, resolve } = Promise.withResolvers<OrderResult>();
     this.#pending.set(id, resolve);
     this.issue({ id, target, verb, value, issuedBy: this.node });

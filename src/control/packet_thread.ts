@@ -16,6 +16,9 @@ import { Thread } from "./thread.ts";
 /** Frames that may wait for a packet thread while it is not running: a busy NIC's burst of several milliseconds. */
 const RING_FRAMES = 512;
 
+/** Run states, as dataplane/packet_loop.ts sets them. */
+const RUNS = 1, DONE = 2;
+
 /** What a packet thread is made of. */
 export interface PacketThreadParts {
   interface: string;
@@ -41,9 +44,14 @@ export class PacketThread {
   /** The kernel's part of the decisions; undefined where it has none. */
   prefilter?: LoadedPrefilter;
 
+  /** Whether it captures frames. */
+  get isRunning(): boolean {
+    return this.counters.runState === RUNS;
+  }
+
   /** Whether it decides nothing any more. */
   get isDone(): boolean {
-    return this.counters.runState === 2;
+    return this.counters.runState === DONE;
   }
 
   /** Starts it; it is to be closed after it has ended. */

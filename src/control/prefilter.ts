@@ -6,15 +6,12 @@ import { type KernelClaims } from "../dataplane/kernel_claims.ts";
 import { Losses } from "../dataplane/losses.ts";
 import { type LoadedPrefilter, Prefilter } from "../dataplane/prefilter.ts";
 import { type PrefilterPlan } from "../dataplane/prefilter_state.ts";
-import { interfaceSysctl, readSysctl } from "../host/sysctl_file.ts";
+import { isReversePathStrict } from "../host/sysctls.ts";
 
 /** Set to `off`, the capture filter stays in place, for measuring. */
 export const PREFILTER_VARIABLE = "VIPFARM_PREFILTER";
 /** Set to `off`, every packet of this node goes by the packet thread, for measuring. */
 export const FAST_PATH_VARIABLE = "VIPFARM_FASTPATH";
-
-/** rp_filter: packets must come in where the answer to them would go out (ip-sysctl.rst). */
-const STRICT = 1;
 
 /** What each is told as, if it is off. */
 const OFF = {
@@ -80,7 +77,7 @@ export class OptionalPrefilter {
       const counts = loaded.counts();
       if (losses.sample(counts.fast, counts.taken)) {
         this.#endFastPath("packets that the kernel should have taken were lost on the interface");
-      } else if (fast.has(4) && isStrict(name)) {
+      } else if (fast.has(4) && isReversePathStrict(name)) {
         this.#endFastPath(
           `${strictness(name)}; set it to 2, then replace or restart the program to have the fast path`,
         );
@@ -112,7 +109,7 @@ export class OptionalPrefilter {
       this.#tell("fastpath", `${FAST_PATH_VARIABLE}=off`);
       return new Set();
     }
-    if (!isStrict(interfaceName)) return new Set([4, 6]);
+    if (!isReversePathStrict(interfaceName)) return new Set([4, 6]);
     this.#tell(
       "fastpath",
       `${
@@ -139,14 +136,6 @@ export class OptionalPrefilter {
     this.#told.add(message);
     this.record({ severity: "info", kind: `${what}.off`, message });
   }
-}
-
-function isStrict(interfaceName: string): boolean {
-  const modes = ["all", interfaceName].map((name) =>
-    Number(readSysctl(interfaceSysctl(4, name, "rp_filter")) ?? 0)
-  );
-  // The larger one counts (IN_DEV_RPFILTER, include/linux/inetdevice.h).
-  return Math.max(...modes) === STRICT;
 }
 
 function strictness(interfaceName: string): string {

@@ -4,20 +4,14 @@
  * progress in shared memory: a control thread that was busy for seconds says of them what is true now.
  */
 import { type FarmStatus } from "../admin/source.ts";
-import { type SharedClaims, type SharedCounters } from "../dataplane/shared.ts";
+import { type SharedClaims } from "../dataplane/shared.ts";
 import { type FromWorker } from "../supervisor/messages.ts";
 import { MEMBERSHIP_THREAD, REPORT_INTERVAL_MS } from "../supervisor/watchdog.ts";
-
-/** RunState of a packet thread that captures frames: dataplane/shared.ts. */
-const RUNS = 1;
+import { type PacketThread } from "./packet_thread.ts";
 
 export interface ProgressParts {
   readonly tell: (message: FromWorker) => void;
-  readonly dataplanes: ReadonlyArray<{
-    readonly interface: string;
-    readonly counters: SharedCounters;
-    readonly thread: { readonly wake: { signal(): void } };
-  }>;
+  readonly dataplanes: readonly PacketThread[];
   readonly farm: { farm(): FarmStatus };
   readonly claims: SharedClaims;
 }
@@ -35,7 +29,7 @@ export class Progress {
 
   #report(): void {
     const { tell, dataplanes, farm, claims } = this.parts;
-    const running = dataplanes.filter(({ counters }) => counters.runState === RUNS);
+    const running = dataplanes.filter(({ isRunning }) => isRunning);
     const threads = Object.fromEntries(
       running.map((each) => [`packet (${each.interface})`, each.counters.sweeps]),
     );

@@ -1,6 +1,9 @@
 /** A Worker that sleeps in poll(2), and the way to wake it: every message is followed by one signal. */
 import { EventFd } from "../../ffi/eventfd.ts";
 
+/** A thread that does not answer for this long at a stop is not waited for. */
+export const STOP_STEP_MS_MAX = 2_000;
+
 /** One worker of the daemon. `To` and `From` are what goes to it and what comes from it. */
 export class Thread<To, From> {
   readonly wake: EventFd = EventFd.open();

@@ -3,6 +3,7 @@ import { type Command, SCRIPT_NAMES } from "../config/application_config.ts";
 import { type FarmConfig, type Problem } from "../config/load.ts";
 import { problemAt } from "../config/load.ts";
 import { VipfarmError } from "../core/errors.ts";
+import { exists } from "./exists.ts";
 import { userByName } from "./user.ts";
 
 /** sd_booted(3): systemd is the init system if there is this directory. */
@@ -44,15 +45,6 @@ export async function checkApplicationHere(
     }
   }
   return problems;
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function scriptProblem(path: string): { message: string; expected: string } | undefined {

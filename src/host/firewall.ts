@@ -8,6 +8,7 @@ import type { Finding } from "./finding.ts";
 import { iptablesTables } from "./firewall_iptables.ts";
 import { type IncomingPacket, judge, type Table } from "./firewall_model.ts";
 import { nftTables } from "./firewall_nft.ts";
+import { FIRST_TUN_NAME } from "./tun_name.ts";
 
 /** What the host's programs print; undefined: there is no such program, or it may not look. */
 export interface FirewallRules {
@@ -15,9 +16,6 @@ export interface FirewallRules {
   /** By the program's name: `iptables`, `ip6tables`, and both with `-legacy`. */
   readonly iptables: ReadonlyMap<string, string>;
 }
-
-/** The device that the supervisor makes first. */
-const TUN_NAME = "vipfarm0";
 
 /** Packets that must come in: heartbeats, and the first one of each service. */
 export function expectedPackets(config: FarmConfig, node: NodeConfig): IncomingPacket[] {
@@ -40,7 +38,7 @@ export function expectedPackets(config: FarmConfig, node: NodeConfig): IncomingP
   // Plain packets go on where they came in, the others by the TUN device.
   const services = config.services.flatMap(({ name, virtualIps, protocol, ports }) =>
     virtualIps.flatMap((address) =>
-      [interfaceOf(address), TUN_NAME].flatMap((on) =>
+      [interfaceOf(address), FIRST_TUN_NAME].flatMap((on) =>
         ports.map(({ from }): IncomingPacket => ({
           what: `packets of the service ${name} to ${address.text} on ${on}`,
           family: address.family,
@@ -48,7 +46,7 @@ export function expectedPackets(config: FarmConfig, node: NodeConfig): IncomingP
           protocol,
           destination: address.text,
           port: from,
-          fromTun: on === TUN_NAME,
+          fromTun: on === FIRST_TUN_NAME,
         }))
       )
     )

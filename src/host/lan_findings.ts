@@ -1,16 +1,16 @@
 /** Is a virtual IP in other hands already? */
-import { interfaceByName } from "../../ffi/interface.ts";
 import { type NodeConfig } from "../config/load.ts";
 import { VipfarmError } from "../core/errors.ts";
 import { formatMac, MAC_BYTES, virtualMac } from "../wire/ethernet.ts";
 import { answerers } from "./address_in_use.ts";
 import type { Finding } from "./finding.ts";
+import { findLink } from "./link.ts";
 
 /** Asks the LAN of one interface for the virtual IPs that are to be there. */
 export async function lanFindings(interfaceName: string, node: NodeConfig): Promise<Finding[]> {
   const vips = node.virtualIps.filter((vip) => vip.interface === interfaceName);
   // An interface that is missing or down is a finding of its own.
-  const link = findInterface(interfaceName);
+  const link = findLink(interfaceName);
   if (link === undefined || !link.up || link.mac.length !== MAC_BYTES) return [];
   try {
     const found = await answerers(link, vips.map(({ address }) => address));
@@ -37,14 +37,5 @@ export async function lanFindings(interfaceName: string, node: NodeConfig): Prom
       what: `it could not be asked whether ${names} is in use: ${error.message}`,
       remedy: error.remedy ?? "Run as root.",
     }];
-  }
-}
-
-function findInterface(name: string): ReturnType<typeof interfaceByName> | undefined {
-  try {
-    return interfaceByName(name);
-  } catch (error) {
-    if (error instanceof VipfarmError) return undefined;
-    throw error;
   }
 }

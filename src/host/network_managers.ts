@@ -1,9 +1,7 @@
 /** Programs that manage the host's interfaces, and would take the virtual IPs off a TUN device that they do not know. */
+import { exists } from "./exists.ts";
 import type { Finding } from "./finding.ts";
-
-/** Name of the supervisor's first TUN device; all begin alike. */
-const TUN_NAME = "vipfarm0";
-const TUN_PATTERN = "vipfarm*";
+import { FIRST_TUN_NAME, TUN_PATTERN } from "./tun_name.ts";
 
 /** Where they run, and where their settings are. In this order, a file hides those of its name that come later. */
 const NETWORKD = {
@@ -26,7 +24,7 @@ export function networkManagerFindings(): Finding[] {
 }
 
 function networkdFindings(): Finding[] {
-  if (!isThere(NETWORKD.running)) return [];
+  if (!exists(NETWORKD.running)) return [];
   const files = filesOf(NETWORKD.directories, ".network");
   const taken = firstForTun(files);
   if (taken === undefined || taken.unmanaged) {
@@ -35,14 +33,14 @@ function networkdFindings(): Finding[] {
   return [{
     ok: false,
     what:
-      `systemd-networkd would manage the TUN device ${TUN_NAME} by ${taken.path}, and take its addresses away`,
+      `systemd-networkd would manage the TUN device ${FIRST_TUN_NAME} by ${taken.path}, and take its addresses away`,
     remedy: "Make /etc/systemd/network/05-vipfarm.network with the lines " +
       `[Match], Name=${TUN_PATTERN}, [Link], Unmanaged=yes; then networkctl reload.`,
   }];
 }
 
 function networkManagerDaemonFindings(): Finding[] {
-  if (!isThere(NETWORK_MANAGER.running)) return [];
+  if (!exists(NETWORK_MANAGER.running)) return [];
   const texts = [
     ...filesOf(NETWORK_MANAGER.directories, ".conf").map(({ text }) => text),
     ...NETWORK_MANAGER.files.flatMap((path) => read(path) ?? []),
@@ -88,7 +86,7 @@ function fitsTun(key: string, value: string): boolean {
   };
   switch (key) {
     case "Name":
-      return fits(TUN_NAME);
+      return fits(FIRST_TUN_NAME);
     case "Type":
       return fits("none");
     case "Kind":
@@ -110,7 +108,7 @@ export function leavesTunAlone(text: string): boolean {
   const named = (list: string) =>
     list.split(/[;,]/).some((each) => {
       const name = /^interface-name:=?(.+)$/.exec(each.trim())?.[1];
-      return name !== undefined && glob(name).test(TUN_NAME);
+      return name !== undefined && glob(name).test(FIRST_TUN_NAME);
     });
   return section(text, "keyfile").some(([key, value]) => key === "unmanaged-devices" && named(value));
 }
@@ -156,14 +154,5 @@ function read(path: string): string | undefined {
     return Deno.readTextFileSync(path);
   } catch {
     return undefined;
-  }
-}
-
-function isThere(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -1,14 +1,12 @@
 /** `vipfarm preflight`: is this host ready to be this node? Looks only; changes nothing. */
 
 import { resolve } from "node:path";
-import { interfaceByName } from "../../ffi/interface.ts";
-import { addresses, type Link, links } from "../../ffi/rtnetlink.ts";
+import { addresses, links } from "../../ffi/rtnetlink.ts";
 import { checkAgainstHost } from "../config/host_check.ts";
 import { hostInterfaces } from "../config/host_interfaces.ts";
 import { type FarmConfig, forNode, type NodeConfig, problemAt } from "../config/load.ts";
 import { inspectSecret } from "../config/secret.ts";
 import { addressFromBytes, inNetwork, sameAddress } from "../core/address.ts";
-import { VipfarmError } from "../core/errors.ts";
 import { formatMac } from "../wire/ethernet.ts";
 import { checkApplicationHere } from "./application_check.ts";
 import { capabilityFindings } from "./capabilities.ts";
@@ -16,12 +14,13 @@ import { fileFindings, type Reader } from "./file_findings.ts";
 import type { Finding } from "./finding.ts";
 import { lanFindings } from "./lan_findings.ts";
 import { expectedPackets, firewallFindings, type FirewallRules } from "./firewall.ts";
+import { findLink } from "./link.ts";
 import { listenFindings } from "./neighbours.ts";
 import { networkManagerFindings } from "./network_managers.ts";
 import { programOutput } from "./program_output.ts";
 import { FARM_FILE, mayRead, serviceUser } from "./service.ts";
 import { interfaceSysctl, readSysctl } from "./sysctl_file.ts";
-import { effectiveValue, VIP_INTERFACE_REQUIREMENTS } from "./sysctls.ts";
+import { effectiveValue, isReversePathStrict, VIP_INTERFACE_REQUIREMENTS } from "./sysctls.ts";
 import { driverOf, kindOf, virtualMachineFindings } from "./virtual_machine.ts";
 
 export type { Finding };
@@ -276,11 +275,7 @@ function wayBackFindings(node: NodeConfig): Finding[] {
   }));
   return node.heartbeatInterfaces.flatMap((name): Finding[] => {
     const link = findLink(name);
-    const values = ["all", name].map((each) =>
-      Number(readSysctl(interfaceSysctl(4, each, "rp_filter")) ?? 0)
-    );
-    // The larger of both counts (IN_DEV_RPFILTER); 1 is strict.
-    if (link === undefined || Math.max(...values) !== 1) return [];
+    if (link === undefined || !isReversePathStrict(name)) return [];
     const shared = networks.some((mine) =>
       mine.index === link.index &&
       networks.some((other) =>
@@ -325,15 +320,6 @@ function runsHere({ virtualIps }: Pick<FarmConfig, "virtualIps">): boolean {
   return addresses().some(({ index, address }) =>
     tuns.has(index) && virtualIps.some((vip) => sameAddress(addressFromBytes(address), vip.address))
   );
-}
-
-function findLink(name: string): Link | undefined {
-  try {
-    return interfaceByName(name);
-  } catch (error) {
-    if (error instanceof VipfarmError) return undefined;
-    throw error;
-  }
 }
 
 function isWritable(path: string): boolean {

@@ -6,7 +6,7 @@
 import { interfaceByName } from "../../ffi/interface.ts";
 import type { IpAddress } from "../core/address.ts";
 import { applyRequirements, VIP_INTERFACE_REQUIREMENTS } from "./sysctls.ts";
-import { HostChanges, type SysctlChange, type UndoReport } from "./undo.ts";
+import { HostChanges, NOTHING_UNDONE, type SysctlChange, type UndoReport } from "./undo.ts";
 import { PlacedVirtualIps } from "./virtual_ip.ts";
 
 /** What to set up. */
@@ -17,7 +17,10 @@ export interface HostSetUpOptions {
   readonly interfaces: readonly string[];
   readonly virtualIps: readonly IpAddress[];
   readonly runtimeDir: string;
-  /** Changes of this daemon so far, when it sets up more than one TUN device; else its own. */
+  /**
+   * Changes for all TUN devices, when there is more than one: whoever gives them undoes them, after the last device. Else
+   * the device has its own.
+   */
   readonly changes?: HostChanges;
 }
 
@@ -59,11 +62,11 @@ export class HostSetUp {
     );
   }
 
-  /** Takes the virtual IPs away, then puts the settings back. Safe to call more than once. */
+  /** Takes the virtual IPs away, then puts the settings back, if they are its own. Safe to call more than once. */
   undo(): UndoReport {
     this.#placed?.remove();
     this.#placed = undefined;
-    return this.#changes.undoAll();
+    return this.#options.changes === undefined ? this.#changes.undoAll() : NOTHING_UNDONE;
   }
 }
 

@@ -7,6 +7,9 @@ import { VipfarmError } from "../core/errors.ts";
 import { interfaceSysctl, readSysctl } from "./sysctl_file.ts";
 import type { HostChanges, SysctlChange } from "./undo.ts";
 
+/** rp_filter: packets must come in where the answer to them would go out (ip-sysctl.rst). */
+const RP_FILTER_STRICT = 1;
+
 /** One requirement on an interface. */
 export interface Requirement {
   readonly family: 4 | 6;
@@ -64,6 +67,15 @@ export function effectiveValue(interfaceName: string, requirement: Requirement):
   if (requirement.combine === "own") return Number(own);
   const all = readSysctl(interfaceSysctl(requirement.family, "all", requirement.name));
   return Math.max(Number(own), Number(all ?? 0));
+}
+
+/** Whether the interface drops IPv4 packets that it would not answer by. */
+export function isReversePathStrict(interfaceName: string): boolean {
+  const modes = ["all", interfaceName].map((name) =>
+    Number(readSysctl(interfaceSysctl(4, name, "rp_filter")) ?? 0)
+  );
+  // The larger one counts (IN_DEV_RPFILTER, include/linux/inetdevice.h).
+  return Math.max(...modes) === RP_FILTER_STRICT;
 }
 
 /** Requirements that the interface does not meet at present. */

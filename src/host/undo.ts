@@ -4,6 +4,7 @@
  */
 
 import { VipfarmError } from "../core/errors.ts";
+import { bootId } from "./boot_id.ts";
 import { readSysctl, writeSysctl } from "./sysctl_file.ts";
 
 /** Name of the journal in the runtime directory. */
@@ -39,7 +40,7 @@ export interface UndoReport {
   readonly dropped?: string;
 }
 
-const NOTHING: UndoReport = { undone: [], left: [] };
+export const NOTHING_UNDONE: UndoReport = { undone: [], left: [] };
 
 /** The host's settings that this daemon has changed. One for each runtime directory. */
 export class HostChanges {
@@ -131,22 +132,22 @@ export class HostChanges {
 export function undoLeftovers(runtimeDirectory: string): UndoReport {
   const journalPath = `${runtimeDirectory}/${JOURNAL_FILE}`;
   const text = readIfThere(journalPath);
-  if (text === undefined) return NOTHING;
+  if (text === undefined) return NOTHING_UNDONE;
   const journal = parseJournal(text);
   if (journal === undefined) {
     // Kept for a human eye; its name no longer stops the daemon.
     Deno.renameSync(journalPath, `${journalPath}.unreadable`);
     return {
-      ...NOTHING,
+      ...NOTHING_UNDONE,
       dropped: `${journalPath} is not a journal of this version; it is now ${journalPath}.unreadable`,
     };
   }
   const identity = hostIdentity();
   let report: UndoReport;
   if (journal.bootId !== identity.bootId) {
-    report = { ...NOTHING, dropped: "it was written before the last reboot, which undid everything" };
+    report = { ...NOTHING_UNDONE, dropped: "it was written before the last reboot, which undid everything" };
   } else if (journal.namespace !== identity.namespace) {
-    report = { ...NOTHING, dropped: "it was written in another network namespace" };
+    report = { ...NOTHING_UNDONE, dropped: "it was written in another network namespace" };
   } else {
     report = putBack(journal.changes);
   }
@@ -187,7 +188,7 @@ function parseJournal(text: string): Journal | undefined {
 
 function hostIdentity(): { bootId: string; namespace: string } {
   return {
-    bootId: Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim(),
+    bootId: bootId(),
     namespace: Deno.readLinkSync("/proc/thread-self/ns/net"),
   };
 }

@@ -4,6 +4,7 @@ import { parseAddress } from "../core/address.ts";
 import { type FarmEventInit } from "../core/events.ts";
 import { RuntimeLock } from "../host/lock.ts";
 import { type HostSetUp, setUpHost } from "../host/set_up.ts";
+import { TUN_NAMES } from "../host/tun_name.ts";
 import { HostChanges, undoLeftovers } from "../host/undo.ts";
 import { type HostPlan, type HostTun } from "./messages.ts";
 
@@ -33,6 +34,8 @@ export class SupervisedHost {
       host.#resources.defer(() => lock.release());
       host.#undoLeftovers(runtimeDir);
       const changes = new HostChanges(runtimeDir);
+      // After the last virtual IP is gone: until then the kernel must keep quiet on every interface.
+      host.#resources.defer(() => host.#reportLeft(changes.undoAll().left));
       for (const each of plan.interfaces) host.#setUpInterface(each, runtimeDir, changes);
       return host;
     } catch (error) {
@@ -77,7 +80,7 @@ export class SupervisedHost {
     runtimeDir: string,
     changes: HostChanges,
   ): void {
-    const tun = this.#resources.use(TunDevice.open("vipfarm%d", { shared: true }));
+    const tun = this.#resources.use(TunDevice.open(TUN_NAMES, { shared: true }));
     const host = setUpHost({
       tun,
       interfaces: [name],
@@ -85,7 +88,7 @@ export class SupervisedHost {
       runtimeDir,
       changes,
     });
-    this.#resources.defer(() => this.#reportLeft(host.undo().left));
+    this.#resources.defer(() => void host.undo());
     // This descriptor holds the device; packets go through the queue that the worker opens.
     tun.detachQueue();
     this.#renewals.push(() => this.#renew(host, name));

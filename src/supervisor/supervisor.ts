@@ -139,15 +139,21 @@ class Supervisor {
     this.#report({ severity: "warning", kind: "service.unreachable", message });
   }
 
-  /** Gives the host back. */
   async takeBack(): Promise<void> {
-    await this.#host?.takeBack();
+    await this.#takeHostBack();
     this.#manager.close();
+  }
+
+  /** Gives the host back. Without its lock, the file with the worker's id is another supervisor's. */
+  async #takeHostBack(): Promise<void> {
+    if (this.#host === undefined) return;
     try {
       Deno.removeSync(`${this.options.runtimeDir}/${WORKER_PID_FILE}`);
     } catch {
       // No worker ever ran.
     }
+    await this.#host.takeBack();
+    this.#host = undefined;
   }
 
   async #askToStop(): Promise<void> {
@@ -250,8 +256,7 @@ class Supervisor {
 
   /** A worker that was restarted found another file: there are no connections to keep for other virtual IPs. */
   async #setUpAnew(worker: WorkerProcess, message: Said<"hello">): Promise<void> {
-    await this.#host?.takeBack();
-    this.#host = undefined;
+    await this.#takeHostBack();
     await this.#answerHello(worker, message);
   }
 
@@ -260,12 +265,15 @@ class Supervisor {
   }
 
   async #sayGoodbye(ended: WorkerProcess, holdMs: number): Promise<void> {
-    if (ended.goodbye === undefined) return;
-    if (!ended.announced) return ended.goodbye.close();
+    const { goodbye } = ended;
+    // It speaks once: who asks again must not close what still repeats itself.
+    ended.goodbye = undefined;
+    if (goodbye === undefined) return;
+    if (!ended.announced) return goodbye.close();
     const incarnation = Math.max(Math.floor(realtimeMs()), ended.incarnation + 1, this.#incarnationMin);
     this.#incarnationMin = incarnation + 1;
     ended.announced = false;
-    await ended.goodbye.say(incarnation, holdMs);
+    await goodbye.say(incarnation, holdMs);
   }
 
   /** As soon as a worker is silent that nobody has ended: the others wait for every millisecond. */

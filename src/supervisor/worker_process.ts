@@ -25,6 +25,7 @@ export class WorkerProcess {
   announced = false;
   /** The last incarnation that it told. */
   incarnation = 0;
+  /** It serves, and can be told what happens. */
   isReady = false;
   hasEnded = false;
   readonly watchdog = new Watchdog(boottimeMs());
@@ -52,6 +53,8 @@ export class WorkerProcess {
     this.ended = this.#child.status.then(async (status) => {
       await this.silent;
       this.hasEnded = true;
+      // It keeps no events any more: the next one does.
+      this.isReady = false;
       return status;
     });
   }

@@ -130,6 +130,8 @@ async function plain({ address, port }: Target, signal: AbortSignal): Promise<St
 async function secured(target: Target & { kind: "https" }, signal: AbortSignal): Promise<Stream> {
   const { address, port, caFile, verify } = target;
   const ca = caFile === undefined ? undefined : await Deno.readTextFile(caFile);
+  // The time may be over: who listens to the signal from here on would hear nothing any more.
+  signal.throwIfAborted();
   const name = target.serverName ?? target.host;
   const socket = tls.connect({
     host: address.text,

@@ -119,6 +119,17 @@ Deno.test("an old program that does not end in time is ended before the new one 
   await until(() => next.told.at(-1) === "serve");
 });
 
+Deno.test("a worker that has ended is not ready any more: what happens then is told to the next one", async () => {
+  const ready: boolean[] = [];
+  const worker: WorkerProcess = new WorkerProcess(
+    ["sh", "-c", say("ready")],
+    () => void ready.push(worker.isReady),
+  );
+  await worker.ended;
+  assert.deepEqual(ready, [true]);
+  assert.ok(!worker.isReady);
+});
+
 async function until(holds: () => boolean): Promise<void> {
   const deadlineMs = performance.now() + 10_000;
   while (!holds()) {
