@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts, stops, reloads and restarts an nginx of one's own, without systemd.
+# Starts, stops and restarts an nginx of one's own, without systemd.
 #
 #   nginx.sh start|stop|restart [CONFIGURATION]
 #

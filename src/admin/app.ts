@@ -8,20 +8,13 @@
 
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { routePath } from "hono/route";
+import type { ListenAddress } from "../config/values.ts";
 import { addDetailRoutes } from "./detail_routes.ts";
 import { addConsole } from "./console_page.ts";
 import { addDocs } from "./docs_page.ts";
 import { EventStreams, type StreamOptions } from "./event_stream.ts";
 import { answerFailure, failureBody, validationFailure } from "./failure.ts";
-import {
-  type AdminEnv,
-  BODY_WAIT_MS,
-  boundBody,
-  checkOrigin,
-  type ListenAddress,
-  peerText,
-  securityHeaders,
-} from "./guard.ts";
+import { type AdminEnv, BODY_WAIT_MS, boundBody, checkOrigin, peerText, securityHeaders } from "./guard.ts";
 import { Metrics } from "./metrics.ts";
 import { addNodeRoutes } from "./node_routes.ts";
 import { addReadRoutes } from "./read_routes.ts";

@@ -4,11 +4,8 @@
  */
 
 import { z } from "@hono/zod-openapi";
-import { BUCKETS, NAME_LENGTH_MAX } from "../core/limits.ts";
-import { CheckDownSchema, ServiceSchema } from "./schemas.ts";
-
-const Share = z.number().min(0).max(1).openapi({ example: 0.3333 });
-const serviceName = z.string().min(1).max(NAME_LENGTH_MAX);
+import { BUCKETS } from "../core/limits.ts";
+import { CheckDownSchema, serviceName, ServiceSchema, Share } from "./schemas.ts";
 
 // ---- checks ----
 

@@ -18,12 +18,6 @@ export interface EventBatch {
   readonly missed: number;
 }
 
-/** Where a reader is to begin. */
-export interface Position {
-  /** Events up to this number are known to the reader. */
-  readonly after: number;
-}
-
 /** A bounded list of events that is written at one end and read by many. */
 export class EventLog {
   /** Names this run of the daemon, so that a cursor from an earlier run is not mistaken for one of this. */
@@ -32,7 +26,6 @@ export class EventLog {
   readonly #ring: FarmEvent[] = [];
   readonly #now: () => Date;
   readonly #waiting = new Set<() => void>();
-  readonly #totals: Record<Severity, number> = { info: 0, warning: 0, error: 0 };
   readonly #counts = new Map<string, { severity: Severity; kind: string; count: number }>();
   #lastId = 0;
   #changes = 0;
@@ -54,16 +47,10 @@ export class EventLog {
     return this.#changes;
   }
 
-  /** Events recorded since the start, by severity. */
-  get totals(): Readonly<Record<Severity, number>> {
-    return this.#totals;
-  }
-
   /** Numbers, dates and keeps an event, and wakes who waits for one. */
   record(init: FarmEventInit): FarmEvent {
     const event: FarmEvent = { id: ++this.#lastId, at: this.#now().toISOString(), ...init };
     this.#ring[(event.id - 1) % this.#capacity] = event;
-    this.#totals[event.severity]++;
     this.#count(event);
     this.stir();
     return event;
@@ -107,11 +94,11 @@ export class EventLog {
     return `${this.run}-${id}`;
   }
 
-  /** Reads a cursor; one of another run, or none at all, means everything. */
-  position(cursor: string | undefined): Position {
+  /** The event that a cursor stands for: 0, which is before all, for one of another run, or none at all. */
+  position(cursor: string | undefined): number {
     const match = cursor === undefined ? null : CURSOR.exec(cursor);
-    if (match === null || match[1] !== this.run) return { after: 0 };
-    return { after: Math.min(Number(match[2]), this.#lastId) };
+    if (match === null || match[1] !== this.run) return 0;
+    return Math.min(Number(match[2]), this.#lastId);
   }
 
   /** Starts to read after event `after`. Close the subscription when done. */

@@ -83,7 +83,7 @@ export class EventStreams {
         "retry-after": "5",
       });
     }
-    const subscription = this.#log.subscribe(this.#log.position(cursor).after);
+    const subscription = this.#log.subscribe(this.#log.position(cursor));
     return c.body(this.#stream(subscription, filter, farm, c.env?.closing), 200, headers);
   }
 

@@ -5,6 +5,7 @@
  */
 
 import type { Context, MiddlewareHandler } from "hono";
+import { isLoopback, type ListenAddress } from "../config/values.ts";
 import { parseAddress, sameAddress } from "../core/address.ts";
 import { ApiFailure } from "./failure.ts";
 import type { Principal } from "./tokens.ts";
@@ -29,12 +30,6 @@ export interface AdminEnv {
     closing?: AbortSignal;
   };
   Variables: { principal: Principal };
-}
-
-/** Where the endpoint listens for TCP, as configured. */
-export interface ListenAddress {
-  readonly host: string;
-  readonly port: number;
 }
 
 /** Who asks, for people: the address, or the Unix socket. */
@@ -66,7 +61,7 @@ export function hostAllowed(host: string, listen: ListenAddress | undefined): bo
   if (listen !== undefined && name === listen.host.toLowerCase()) return true;
   const address = parseAddress(name);
   if (address === undefined) return false;
-  if (address.family === 4 ? address.bytes[0] === 127 : address.text === "::1") return true;
+  if (isLoopback(address)) return true;
   const own = listen === undefined ? undefined : parseAddress(listen.host);
   return own !== undefined && (own.bytes.every((byte) => byte === 0) || sameAddress(own, address));
 }

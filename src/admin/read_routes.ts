@@ -175,7 +175,7 @@ function listed(
   filter: EventFilter,
   limit = EVENTS_KEPT_MAX,
 ): schemas.EventListAnswer {
-  const { events, missed } = log.list(log.position(cursor).after);
+  const { events, missed } = log.list(log.position(cursor));
   const wanted = events.filter((event) => wants(filter, event));
   const more = cursor !== undefined && wanted.length > limit;
   const shown = cursor === undefined ? wanted.slice(-limit) : wanted.slice(0, limit);

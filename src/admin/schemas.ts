@@ -5,9 +5,10 @@
 
 import { z } from "@hono/zod-openapi";
 import { EVENTS_KEPT_MAX, NAME_LENGTH_MAX, WEIGHT_MAX } from "../core/limits.ts";
+import { ROLES } from "./roles.ts";
 
 /** Fraction of all buckets of a service, 0 to 1. */
-const Share = z.number().min(0).max(1).openapi({ example: 0.3333 });
+export const Share = z.number().min(0).max(1).openapi({ example: 0.3333 });
 const ByService = <T extends z.ZodType>(value: T) => z.record(z.string(), value);
 
 export const MEMBER_STATES = ["joining", "up", "draining", "suspect", "leaving", "silent", "dead"] as const;
@@ -186,7 +187,7 @@ export type FailureAnswer = z.infer<typeof FailureSchema>;
 
 // ---- what comes in ----
 
-const serviceName = z.string().min(1).max(NAME_LENGTH_MAX);
+export const serviceName = z.string().min(1).max(NAME_LENGTH_MAX);
 
 export const ExplainQuery = z.object({
   client: z.string().min(1).max(64).openapi({
@@ -226,7 +227,7 @@ export const EventsQuery = z.object({
   node: z.string().min(1).max(NAME_LENGTH_MAX).optional().openapi({
     description: "Only events about this node.",
   }),
-  limit: z.string().regex(/^[0-9]{1,4}$/, "a number from 1 to 1000").transform(Number)
+  limit: z.string().regex(/^[0-9]{1,4}$/, `a number from 1 to ${EVENTS_KEPT_MAX}`).transform(Number)
     .pipe(z.number().int().min(1).max(EVENTS_KEPT_MAX)).optional()
     .openapi({
       type: "integer",
@@ -236,7 +237,7 @@ export const EventsQuery = z.object({
 
 export const WhoSchema = z.object({
   name: z.string().openapi({ description: "Name of the token, or of the local user." }),
-  role: z.enum(["monitor", "control", "admin"]),
+  role: z.enum(ROLES),
 }).openapi("Who");
 
 export const NodeParams = z.object({

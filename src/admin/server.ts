@@ -4,10 +4,11 @@
  */
 
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import { isLoopback, type ListenAddress } from "../config/values.ts";
 import { parseAddress } from "../core/address.ts";
 import { EXIT, VipfarmError } from "../core/errors.ts";
 import { failureBody } from "./failure.ts";
-import type { AdminEnv, ListenAddress, Peer } from "./guard.ts";
+import type { AdminEnv, Peer } from "./guard.ts";
 import {
   type Certificate,
   type Handler,
@@ -54,7 +55,7 @@ export interface AdminServer {
  */
 export async function serveAdmin(options: AdminServerOptions): Promise<AdminServer> {
   const { app, unixPath, listen } = options;
-  if (listen !== undefined && !options.tokens && !isLoopback(listen.host)) {
+  if (listen !== undefined && !options.tokens && !onLoopback(listen.host)) {
     throw new VipfarmError({
       operation: "open admin endpoint",
       problem: "others could steer the farm without a token",
@@ -109,10 +110,10 @@ function openPrivately(path: string, handler: Handler): Promise<Listener> {
   }
 }
 
-function isLoopback(host: string): boolean {
+function onLoopback(host: string): boolean {
   if (host === "localhost") return true;
   const address = parseAddress(host);
-  return address !== undefined && (address.family === 4 ? address.bytes[0] === 127 : address.text === "::1");
+  return address !== undefined && isLoopback(address);
 }
 
 /** Makes room for the socket: removes one that nobody answers, and nothing else. */

@@ -78,8 +78,7 @@ export interface Readiness {
 }
 
 /** What can be asked of a node. */
-export const ORDER_VERBS = ["drain", "resume", "start", "stop", "restart", "reload", "weight"] as const;
-export type OrderVerb = (typeof ORDER_VERBS)[number];
+export type OrderVerb = "drain" | "resume" | "start" | "stop" | "restart" | "reload" | "weight";
 
 /** What became of an order: carried out (or nothing to do), or refused with a reason and a remedy. */
 export type OrderResult =

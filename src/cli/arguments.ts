@@ -16,7 +16,7 @@ export function withNode(verb: Command): Command {
   return verb.option(
     "--node <NAME>",
     "this node's name (default: $VIPFARM_NODE, else the host name)",
-    nodeName,
+    nameArgument,
   );
 }
 
@@ -29,7 +29,8 @@ export function withRuntimeDir(verb: Command): Command {
   );
 }
 
-function nodeName(text: string): string {
+/** A name in the configuration, such as a node's or a farm's. */
+export function nameArgument(text: string): string {
   if (!NAME_PATTERN.test(text)) {
     throw new InvalidArgumentError("Expected 1 to 63 letters, digits, dots, underscores or hyphens.");
   }

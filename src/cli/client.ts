@@ -123,8 +123,7 @@ export class AdminClient {
             if (item !== undefined) yield item;
           }
         }
-      } catch (error) {
-        if (error instanceof VipfarmError) throw error;
+      } catch {
         // The connection ended: the caller sees the end of the stream, and decides.
       }
     } finally {

@@ -60,8 +60,7 @@ async function askDaemon(
   mustAnswer: boolean,
   output: Output,
 ): Promise<ExplanationAnswer[] | undefined> {
-  const connection = { runtimeDir: options.runtimeDir, admin: options.admin };
-  const daemon = new AdminClient(connection);
+  const daemon = new AdminClient({ runtimeDir: options.runtimeDir, admin: options.admin });
   try {
     const running = await daemon.get<FarmStatus>("explain", "/api/v1/farm");
     if (config && running.farm !== config.farm) {
@@ -76,14 +75,12 @@ async function askDaemon(
     const services = options.service !== undefined && named.length === 0
       ? [{ name: options.service }]
       : answerable(argument, options.service === undefined ? running.services : named, output);
+    const names: Array<string | undefined> = services.map(({ name }) => name);
+    // A farm without services still decides, by the table of presence.
+    if (names.length === 0) names.push(undefined);
     const answers: ExplanationAnswer[] = [];
-    for (const { name: service } of services) {
-      const answer = await explainLive(connection, {
-        client: argument.client.text,
-        port: argument.port,
-        service,
-      });
-      if (answer) answers.push(answer);
+    for (const service of names) {
+      answers.push(await explainLive(daemon, { client: argument.client.text, port: argument.port, service }));
     }
     return answers;
   } catch (error) {

@@ -32,6 +32,11 @@ export function verbHelps(program: Command): VerbHelp[] {
   }));
 }
 
+/** A description as a sentence of its own. */
+export function sentence(text: string): string {
+  return `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+}
+
 /** What follows a command's own help, by `addHelpText`: said only when help is written out. */
 export function notesOf(command: Command): string {
   let text = "";

@@ -32,7 +32,6 @@ export interface Candidate {
   readonly network?: { readonly address: string; readonly prefixLength: number };
 }
 
-const FARM_NAME = "web";
 /** Interfaces that carry no clients: containers, bridges of virtual machines, tunnels. Only a guess is spoilt by them. */
 const UNLIKELY = /^(lo|docker|br-|virbr|veth|tun|tap|wg|cni|flannel|cali|ifb|vipfarm)/;
 
@@ -66,7 +65,7 @@ async function writeFarm(options: InitOptions, output: Output): Promise<void> {
   // A relative path in the file begins where the file is.
   const secretFile = options.secretFile ?? (isAbsolute(path) ? besideFile(path, SECRET_NAME) : SECRET_NAME);
   const text = starterFile({
-    farm: options.farm ?? FARM_NAME,
+    farm: options.farm,
     interface: chosen?.name,
     virtualIps: options.vip,
     services: options.service,

@@ -1,7 +1,6 @@
 /** What `vipfarm init` asks a person. Everything has a suggestion but the virtual IP: no guess could be right. */
 import { inNetwork, parseAddress } from "../core/address.ts";
-import { NAME_PATTERN } from "../config/values.ts";
-import { serviceArgument, vipArgument } from "./arguments.ts";
+import { nameArgument, serviceArgument, vipArgument } from "./arguments.ts";
 import { FARM_FILE } from "./farm_files.ts";
 import { type Candidate, type InitOptions } from "./init.ts";
 import { type Ask, askFor } from "./questions.ts";
@@ -16,10 +15,10 @@ export async function askInit(
   const question = <T>(text: string, suggestion: string | undefined, read: (answer: string) => T) =>
     askFor(ask, say, text, suggestion, read);
 
-  const farm = given.farm ?? await question("Name of the farm", "web", readName);
+  const farm = given.farm ?? await question("Name of the farm", "web", nameArgument);
   say(`Interfaces here: ${candidates.map(shown).join(", ") || "none that could reach clients"}`);
   const name = given.interface ??
-    await question("Interface that clients come in by", candidates[0]?.name, readName);
+    await question("Interface that clients come in by", candidates[0]?.name, nameArgument);
   const chosen = candidates.find((each) => each.name === name);
   const vip = await question(
     "Virtual IPs, with blanks between: addresses of that network which nobody uses",
@@ -33,11 +32,6 @@ export async function askInit(
   );
   const output = given.output ?? await question("File to write", FARM_FILE, (answer) => answer);
   return { ...given, farm, interface: name, vip, service, output };
-}
-
-function readName(answer: string): string {
-  if (NAME_PATTERN.test(answer)) return answer;
-  throw new Error("Expected 1 to 63 letters, digits, dots, underscores or hyphens.");
 }
 
 function readVips(answer: string, { network }: Partial<Candidate> = {}): string[] {

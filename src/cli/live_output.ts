@@ -1,6 +1,7 @@
 /** What the live verbs print: the farm as a table that is read at a glance, events and explanations as lines. */
 
 import type { FarmStatus, MemberStatus, ServiceStatus } from "../admin/schemas.ts";
+import { formatPorts } from "../config/values.ts";
 import type { FarmEvent } from "../core/events.ts";
 
 /** More services than this do not fit beside each other: their shares are in `--json` only. */
@@ -134,7 +135,7 @@ function serviceRows(services: readonly ServiceStatus[]): Cell[][] {
       [
         plain(service.name),
         service.protocol,
-        service.ports.map(({ from, to }) => from === to ? `${from}` : `${from}-${to}`).join(", "),
+        service.ports.map(formatPorts).join(", "),
         service.virtual_ips.map(plain).join(", "),
         service.affinity,
       ].map((text): Cell => ({ text }))

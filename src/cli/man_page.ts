@@ -1,6 +1,6 @@
 /** The man page, made from the command line's own definition. Macros are those of man(7). */
 import { type Command } from "commander";
-import { notesOf, verbHelps } from "./help_text.ts";
+import { notesOf, sentence, verbHelps } from "./help_text.ts";
 
 /** What stands in its head and foot. */
 export interface ManPageDate {
@@ -13,7 +13,7 @@ export interface ManPageDate {
 export function manPage(program: Command, { version, date }: ManPageDate): string {
   const verbs = verbHelps(program).flatMap((verb) => [
     `.SS vipfarm ${escape(verb.usage)}`,
-    paragraph(`${sentence(verb.description)}`),
+    paragraph(sentence(verb.description)),
     ...verb.arguments.flatMap(({ name, description }) => term(name, description)),
     ...verb.options.flatMap(({ flags, description }) => term(flags, description)),
     ...(verb.notes === "" ? [] : [literal(verb.notes)]),
@@ -77,8 +77,4 @@ function term(name: string, description: string): string[] {
 
 function literal(text: string): string {
   return `.PP\n.nf\n${paragraph(text)}\n.fi`;
-}
-
-function sentence(text: string): string {
-  return `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 }

@@ -1,8 +1,6 @@
 /** Text on the terminal: answers on stdout, everything about the run itself on stderr. */
 import { VipfarmError } from "../core/errors.ts";
 
-const encoder = new TextEncoder();
-
 /** Where a verb writes. */
 export interface Output {
   /** The answer, for people and pipes. */
@@ -16,9 +14,9 @@ export interface Output {
 /** The terminal, or what stands in for it. Colour only where a person reads it and has not refused it. */
 export function terminal(): Output {
   const paint = colours(Deno.stderr.isTerminal());
-  const note = (text: string) => writeAll(Deno.stderr, line(text));
+  const note = (text: string) => void writeAll(Deno.stderr, line(text));
   return {
-    answer: (text) => writeAll(Deno.stdout, line(text)),
+    answer: (text) => void writeAll(Deno.stdout, line(text)),
     note,
     error: (problem) => {
       note(`vipfarm: ${paint.bold(paint.red("error:"))} ${describe(problem)}`);
@@ -27,12 +25,17 @@ export function terminal(): Output {
   };
 }
 
-/** ANSI colours, or none: not on a terminal, or NO_COLOR is set to anything but nothing (https://no-color.org). */
-export function colours(isTerminal: boolean): Record<"red" | "yellow" | "bold", (text: string) => string> {
-  const wanted = isTerminal && !Deno.env.get("NO_COLOR") && Deno.env.get("TERM") !== "dumb";
+/** Colour is for terminals, unless NO_COLOR is set to anything but nothing (https://no-color.org). */
+export function coloursWanted(isTerminal: boolean): boolean {
+  return isTerminal && !Deno.env.get("NO_COLOR") && Deno.env.get("TERM") !== "dumb";
+}
+
+/** ANSI colours, or none where nobody wants them. */
+export function colours(isTerminal: boolean): Record<"red" | "bold", (text: string) => string> {
+  const wanted = coloursWanted(isTerminal);
   const code = (on: number, off: number) => (text: string) =>
     wanted ? `\x1b[${on}m${text}\x1b[${off}m` : text;
-  return { red: code(31, 39), yellow: code(33, 39), bold: code(1, 22) };
+  return { red: code(31, 39), bold: code(1, 22) };
 }
 
 /** What went wrong, as one text. An error nobody foresaw keeps its stack, which a report of it needs. */
@@ -43,15 +46,18 @@ function describe(problem: unknown): string {
   return String(problem);
 }
 
-function line(text: string): Uint8Array {
-  return encoder.encode(text.endsWith("\n") ? text : `${text}\n`);
+function line(text: string): string {
+  return text.endsWith("\n") ? text : `${text}\n`;
 }
 
-/** A reader that has gone away (`vipfarm … | head`) is not an error of ours. */
-function writeAll(stream: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array): void {
+/** Writes the whole text. Gives false if the reader has gone away (`vipfarm … | head`): that is not an error of ours. */
+export function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): boolean {
+  const bytes = new TextEncoder().encode(text);
   try {
     for (let written = 0; written < bytes.length;) written += stream.writeSync(bytes.subarray(written));
+    return true;
   } catch (error) {
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    if (error instanceof Deno.errors.BrokenPipe) return false;
+    throw error;
   }
 }

@@ -3,7 +3,7 @@
  * configuration and the command line. A test holds the files up to date.
  */
 import { jsonSchema } from "../config/schema.ts";
-import { notesOf, verbHelps } from "./help_text.ts";
+import { notesOf, sentence, verbHelps } from "./help_text.ts";
 import { terminal } from "./output.ts";
 import { buildProgram } from "./program.ts";
 
@@ -48,7 +48,7 @@ function configurationPage(schema: Schema): string {
     [
       path === "" ? "## Top level" : `## \`${path}\``,
       "",
-      ...(description ? [`${sentence(description)}`, ""] : []),
+      ...(description ? [sentence(description), ""] : []),
       "| key | is | default | meaning |",
       "| --- | --- | --- | --- |",
       ...rows,
@@ -120,10 +120,6 @@ function cell(text: string): string {
   return text.replaceAll("|", "\\|").replaceAll("\n", " ");
 }
 
-function sentence(text: string): string {
-  return `${text[0].toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`;
-}
-
 // ---- command line ----
 
 function commandLinePage(): string {
@@ -144,7 +140,7 @@ function commandLinePage(): string {
     "# Command line\n",
     `${sentence(program.description())}\n`,
     literal(notesOf(program)),
-    "This page is made from the command line itself (`deno task reference`); `vipfarm help VERB` says the same.\n",
+    "This page is made from the command line itself (`deno task schema`); `vipfarm help VERB` says the same.\n",
     ...verbs,
   ].join("\n");
 }

@@ -29,16 +29,13 @@ Examples:
   vipfarm check -c farm.yaml --node n2`,
     )
     .action(async (options: { config: string; node?: string }) => {
-      const { readFarm } = await import("./read_farm.ts");
+      const { readFarm, tellUnlisted } = await import("./read_farm.ts");
       const config = await readFarm(options.config, ownNodeName(options.node), output, "warning");
       if (!config) {
         Deno.exitCode = EXIT.no;
         return;
       }
-      if (options.node !== undefined) {
-        const { tellUnlisted } = await import("./read_farm.ts");
-        tellUnlisted(config, options.node, output);
-      }
+      if (options.node !== undefined) tellUnlisted(config, options.node, output);
       const nodes = Object.keys(config.nodes).length;
       output.answer(
         `${options.config}: ok: farm ${config.farm}, virtual IPs ${config.virtualIps.length}, ` +

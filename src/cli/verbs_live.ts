@@ -7,6 +7,7 @@ import { EVENTS_KEPT_MAX, WEIGHT_MAX } from "../core/limits.ts";
 import { integerBetween } from "./arguments.ts";
 import { AdminClient, type ConnectionOptions, RUNTIME_DIR_DEFAULT } from "./client.ts";
 import { type Paint, painter, renderEvent, renderStatus } from "./live_output.ts";
+import { coloursWanted, writeAll } from "./output.ts";
 
 /** How often `status --watch` asks. */
 const WATCH_INTERVAL_MS = 1_000;
@@ -27,11 +28,15 @@ export interface LiveIo {
 /** The terminal of this process. */
 export function processIo(): LiveIo {
   const terminal = Deno.stdout.isTerminal();
+  const writer = (stream: typeof Deno.stdout | typeof Deno.stderr) => (text: string) => {
+    // `vipfarm events --follow | head`: the reader has seen enough.
+    if (!writeAll(stream, text)) Deno.exit(EXIT.done);
+  };
   return {
-    out: (text) => writeAll(Deno.stdout, text),
-    err: (text) => writeAll(Deno.stderr, text),
+    out: writer(Deno.stdout),
+    err: writer(Deno.stderr),
     terminal,
-    colours: terminal && (Deno.env.get("NO_COLOR") ?? "") === "" && Deno.env.get("TERM") !== "dumb",
+    colours: coloursWanted(terminal),
     untilInterrupted: async (task) => {
       const interrupted = new AbortController();
       const stop = () => interrupted.abort();
@@ -45,17 +50,6 @@ export function processIo(): LiveIo {
       }
     },
   };
-}
-
-function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
-  let bytes = new TextEncoder().encode(text);
-  try {
-    while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
-  } catch (error) {
-    // `vipfarm events --follow | head`: the reader has seen enough.
-    if (error instanceof Deno.errors.BrokenPipe) Deno.exit(EXIT.done);
-    throw error;
-  }
 }
 
 /** Adds the verbs to the command line. Their failures are VipfarmErrors with an exit code. */
@@ -356,24 +350,12 @@ export interface LiveQuestion {
 }
 
 /**
- * Who serves this client now, as the running daemon sees it; undefined if no daemon can be reached, so that the
- * caller can answer from the file.
- * @throws VipfarmError if the daemon refuses the question.
+ * Who serves this client now, as the running daemon sees it.
+ * @throws VipfarmError if the daemon refuses the question, or cannot be reached.
  */
-export async function explainLive(
-  connection: ConnectionOptions,
-  question: LiveQuestion,
-): Promise<ExplanationAnswer | undefined> {
+export function explainLive(daemon: AdminClient, question: LiveQuestion): Promise<ExplanationAnswer> {
   const query = new URLSearchParams({ client: question.client });
   if (question.port !== undefined) query.set("port", String(question.port));
   if (question.service !== undefined) query.set("service", question.service);
-  const client = new AdminClient(connection);
-  try {
-    return await client.get<ExplanationAnswer>(`explain ${question.client}`, `/api/v1/explain?${query}`);
-  } catch (error) {
-    if (error instanceof VipfarmError && error.exitCode === EXIT.unreachable) return undefined;
-    throw error;
-  } finally {
-    client.close();
-  }
+  return daemon.get<ExplanationAnswer>(`explain ${question.client}`, `/api/v1/explain?${query}`);
 }

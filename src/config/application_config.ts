@@ -6,6 +6,7 @@ import {
   RECOVERY_DEFAULT,
   WEBHOOK_TIMEOUT_DEFAULT,
 } from "./application_schema.ts";
+import { read } from "./read_checked.ts";
 import { parseDurationMs } from "./values.ts";
 
 /** Program and arguments; the program's path is absolute, or relative to the working directory. */
@@ -98,5 +99,5 @@ function command(script: string | readonly [string, ...string[]], path: (path: s
 }
 
 function duration(text: string): number {
-  return parseDurationMs(text) ?? 0;
+  return read(text, parseDurationMs);
 }

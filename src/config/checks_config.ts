@@ -86,8 +86,6 @@ export type CheckTarget =
   }
   | { readonly kind: "farm"; readonly members: number; readonly gateway: IpAddress | undefined };
 
-export type CheckKind = CheckTarget["kind"];
-
 export interface CheckConfig {
   readonly name: string;
   readonly target: CheckTarget;

@@ -1,9 +1,9 @@
 /** From valid `checks` and `rules` to what runs: defaults that depend on other values, units, names. Pure. */
 import { type IpAddress, parseAddress } from "../core/address.ts";
-import { VipfarmError } from "../core/errors.ts";
 import { type CheckConfig, type ChecksConfig, type CheckTarget, type HttpTarget } from "./checks_config.ts";
 import { type CheckEntry, type RuleEntry } from "./checks_schema.ts";
 import { type ServiceConfig } from "./farm_config.ts";
+import { read, unread } from "./read_checked.ts";
 import { isRuleProblem, readRule } from "./rule_expression.ts";
 import { parseDurationMs } from "./values.ts";
 
@@ -161,22 +161,9 @@ function bytes(text: string | undefined, hex: string | undefined): Uint8Array {
 }
 
 function address(text: string): IpAddress {
-  const parsed = parseAddress(text);
-  if (parsed === undefined) throw unread(text);
-  return parsed;
+  return read(text, parseAddress);
 }
 
 function ms(text: string): number {
-  const parsed = parseDurationMs(text);
-  if (parsed === undefined) throw unread(text);
-  return parsed;
-}
-
-function unread(value: string): VipfarmError {
-  return new VipfarmError({
-    operation: "resolve checks",
-    problem: "a value passed the checks that cannot be read",
-    value,
-    remedy: "Please report this with the configuration file.",
-  });
+  return read(text, parseDurationMs);
 }

@@ -10,10 +10,10 @@ import { isRuleProblem, readRule, ruleNames } from "./rule_expression.ts";
 import {
   addressAt,
   checkDuration,
+  expectedName,
   items,
   keys,
   name,
-  nameList,
   reportRepeated,
   type ValidValues,
 } from "./semantic_values.ts";
@@ -86,11 +86,10 @@ function checkServices(values: ValidValues, path: Path, known: readonly string[]
   for (const entry of entries) {
     const service = values.get(entry);
     if (typeof service !== "string" || known.includes(service)) continue;
-    const meant = suggest(service, known);
     report({
       path: entry,
       message: `${name(entry)} is the unknown service ${formatValue(service)}`,
-      expected: meant ? `a service of this file; did you mean \`${meant}\`?` : nameList("a service", known),
+      expected: expectedName("a service", service, known),
     });
   }
 }

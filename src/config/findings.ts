@@ -64,7 +64,7 @@ export function reportIssue(
     path,
     message: path.length === 0
       ? `the file holds ${formatValue(value)}`
-      : `\`${formatPath(path)}\` ${"is"} ${formatValue(value)}`,
+      : `\`${formatPath(path)}\` is ${formatValue(value)}`,
     expected: meant ? `${expected}; did you mean \`${meant}\`?` : expected,
   });
 }

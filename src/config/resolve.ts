@@ -2,11 +2,12 @@
 import { createHash } from "node:crypto";
 import { dirname, isAbsolute, join } from "node:path";
 import { type IpAddress, parseAddress } from "../core/address.ts";
-import { VipfarmError } from "../core/errors.ts";
+import { EXIT, VipfarmError } from "../core/errors.ts";
 import { NAME_LENGTH_MAX } from "../core/limits.ts";
 import { readApplication, readNotify } from "./application_config.ts";
 import { resolveChecks } from "./checks_resolve.ts";
 import { type FarmConfig, type NodeConfig, type NodeSettings } from "./farm_config.ts";
+import { read } from "./read_checked.ts";
 import {
   type FarmFileWithDefaults,
   GROUP_DEFAULT,
@@ -122,7 +123,7 @@ export function forNode(config: FarmConfig, name: string): NodeConfig {
       problem: `a node name is 1 to ${NAME_LENGTH_MAX} letters, digits, dots, underscores or hyphens`,
       value: JSON.stringify(name.slice(0, 2 * NAME_LENGTH_MAX)),
       remedy: "Give one with --node NAME or in VIPFARM_NODE.",
-      exitCode: 2,
+      exitCode: EXIT.usage,
     });
   }
   const settings = nodeSettings(config, name);
@@ -157,19 +158,6 @@ export function weightsOf(config: FarmConfig, name: string, nodeWeight?: number)
 
 function nodeSettings(config: FarmConfig, name: string): NodeSettings | undefined {
   return Object.hasOwn(config.nodes, name) ? config.nodes[name] : undefined;
-}
-
-function read<T, R>(value: T, reader: (value: T) => R | undefined): R {
-  const result = reader(value);
-  if (result === undefined) {
-    throw new VipfarmError({
-      operation: "resolve configuration",
-      problem: "a value passed the checks that cannot be read",
-      value: String(value),
-      remedy: "Please report this with the configuration file.",
-    });
-  }
-  return result;
 }
 
 /** JSON with sorted keys and addresses as text: the same text for the same meaning. */

@@ -190,8 +190,6 @@ export const farmFile = section({
   ),
 });
 
-/** The file as written, once it is known to be valid. */
-export type FarmFile = z.input<typeof farmFile>;
 /** The file with the defaults filled in. */
 export type FarmFileWithDefaults = z.output<typeof farmFile>;
 

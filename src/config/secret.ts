@@ -23,8 +23,7 @@ export type JudgedSecret =
 
 /** A new farm secret in base64, with a line feed. */
 export function newSecret(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(NEW_SECRET_BYTES));
-  return `${btoa(String.fromCharCode(...bytes))}\n`;
+  return `${crypto.getRandomValues(new Uint8Array(NEW_SECRET_BYTES)).toBase64()}\n`;
 }
 
 /**

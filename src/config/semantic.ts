@@ -11,14 +11,13 @@ import { DRAIN_MS_MAX, FLOW_TIMEOUT_MS, INTERVAL_MS } from "./schema.ts";
 import {
   addressAt,
   checkDuration,
+  expectedName,
   items,
   keys,
   name,
-  nameList,
   reportRepeated,
   type ValidValues,
 } from "./semantic_values.ts";
-import { suggest } from "./suggest.ts";
 import {
   formatPorts,
   isLinkLocal,
@@ -235,14 +234,11 @@ function checkNodes(values: ValidValues, serviceNames: readonly string[], report
   for (const node of nodes) {
     for (const service of keys(values, ["nodes", node, "services"])) {
       if (serviceNames.includes(service)) continue;
-      const meant = suggest(service, serviceNames);
       report({
         path: ["nodes", node, "services", service],
         atKey: true,
         message: `node ${formatValue(node)} names the unknown service ${formatValue(service)}`,
-        expected: meant
-          ? `a service of this file; did you mean \`${meant}\`?`
-          : nameList("a service", serviceNames),
+        expected: expectedName("a service", service, serviceNames),
       });
     }
   }

@@ -1,6 +1,7 @@
 /** What the checks of meaning share: the values to look at, and the problems that come up everywhere. */
 import { type IpAddress, parseAddress } from "../core/address.ts";
 import { formatPath, formatValue, type Path, type Report } from "./problem.ts";
+import { suggest } from "./suggest.ts";
 import { formatDuration, parseDurationMs } from "./values.ts";
 
 /** The file's values, less those that the schema refused. */
@@ -79,9 +80,11 @@ export function name(path: Path): string {
   return `\`${formatPath(path)}\``;
 }
 
-/** What is expected where a name of this file was: `a service of this file: http, dns`. */
-export function nameList(what: string, names: readonly string[]): string {
-  return names.length === 0
-    ? `${what} of this file (there is none)`
-    : `${what} of this file: ${names.join(", ")}`;
+/** What is expected in place of a word that is none of these names: the one that was probably meant, or all of them. */
+export function expectedName(what: string, word: string, names: readonly string[]): string {
+  if (names.length === 0) return `${what} of this file (there is none)`;
+  const meant = suggest(word, names);
+  return meant === undefined
+    ? `${what} of this file: ${names.join(", ")}`
+    : `${what} of this file; did you mean \`${meant}\`?`;
 }

@@ -50,7 +50,7 @@ export function starterFile(options: StarterOptions = {}): string {
   set(0, ["interface"], `interface: ${scalar(options.interface ?? "eth0")}`);
 
   gap();
-  lines.push(...comment(descriptionAt(["virtual_ips"]), ""), "virtual_ips:");
+  set(0, ["virtual_ips"], "virtual_ips:");
   for (const [index, address] of (options.virtualIps ?? [EXAMPLE_ADDRESS]).entries()) {
     const note = index === 0 && options.addressNote ? ` # ${options.addressNote}` : "";
     const entry = `- address: ${scalar(address)}${note}`;
@@ -63,7 +63,7 @@ export function starterFile(options: StarterOptions = {}): string {
   }
 
   gap();
-  lines.push(...comment(descriptionAt(["services"]), ""), "services:");
+  set(0, ["services"], "services:");
   const services = options.services ?? [{ name: "http", protocol: "tcp", ports: ["80", "443"] }];
   for (const [index, service] of services.entries()) {
     const protocol = `protocol: ${service.protocol}`;
@@ -86,20 +86,20 @@ export function starterFile(options: StarterOptions = {}): string {
   gap();
   unset(0, ["uncovered"], "uncovered: drop");
   gap();
-  lines.push(...comment(descriptionAt(["heartbeat"]), ""), "heartbeat:");
+  set(0, ["heartbeat"], "heartbeat:");
   set(2, ["heartbeat", "interval"], `interval: ${INTERVAL_DEFAULT}`);
   unset(2, ["heartbeat", "group"], `group: [${GROUP_DEFAULT.ipv4}, "${GROUP_DEFAULT.ipv6}"]`);
   unset(2, ["heartbeat", "port"], `port: ${HEARTBEAT_PORT_DEFAULT}`);
   unset(2, ["heartbeat", "interfaces"], `interfaces: [${scalar(options.interface ?? "eth0")}, eth1]`);
   unset(2, ["heartbeat", "peers"], "peers: [192.0.2.1, 192.0.2.2]");
   gap();
-  lines.push(...comment(descriptionAt(["nodes"]), ""));
-  lines.push("# nodes:", "#   n1: { weight: 200 }", "#   n2: { interface: ens3 }");
+  unset(0, ["nodes"], "nodes:");
+  lines.push("#   n1: { weight: 200 }", "#   n2: { interface: ens3 }");
   lines.push(`#   n3: { services: { ${scalar(services[0]?.name ?? "http")}: { weight: 0 } } }`);
   gap();
   unset(0, ["quorum"], "quorum: off");
   gap();
-  lines.push(...comment(descriptionAt(["checks"]), ""), "# checks:");
+  unset(0, ["checks"], "checks:");
   const port = services.find(({ protocol }) => protocol === "tcp")?.ports[0]?.split("-")[0] ?? "80";
   lines.push(
     `#   - { name: answers, http: { port: ${port}, path: / } }`,
@@ -108,17 +108,17 @@ export function starterFile(options: StarterOptions = {}): string {
     "#   - { name: database, tcp: { address: 192.0.2.20, port: 5432 }, on_failure: none }",
   );
   gap();
-  lines.push(...comment(descriptionAt(["rules"]), ""), "# rules:");
+  unset(0, ["rules"], "rules:");
   lines.push("#   - { name: no_data, when: check.database.down && check.uplink.up, do: leave, after: 5s }");
   gap();
-  lines.push(...comment(descriptionAt(["application"]), ""), "# application:");
+  unset(0, ["application"], "application:");
   lines.push(
     "#   start: /etc/vipfarm/scripts/start",
     "#   stop: /etc/vipfarm/scripts/stop",
     "#   recovery: { restarts: 3, within: 10m, backoff: 1s, backoff_max: 1m }",
   );
   gap();
-  lines.push(...comment(descriptionAt(["notify"]), ""), "# notify:");
+  unset(0, ["notify"], "notify:");
   lines.push(
     "#   script: /etc/vipfarm/scripts/notify.sh",
     "#   mail: { to: [root] }",
@@ -133,7 +133,7 @@ export function starterFile(options: StarterOptions = {}): string {
   gap();
   unset(0, ["datapath"], "datapath: tun");
   gap();
-  lines.push(...comment(descriptionAt(["admin"]), ""), "admin:");
+  set(0, ["admin"], "admin:");
   set(2, ["admin", "listen"], "listen: 127.0.0.1:9010");
   unset(2, ["admin", "tokens_file"], "tokens_file: /etc/vipfarm/tokens");
   unset(2, ["admin", "tls"], "tls: { certificate: /etc/vipfarm/admin.crt, key: /etc/vipfarm/admin.key }");

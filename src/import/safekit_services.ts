@@ -181,8 +181,9 @@ function importPowers(
     "<cluster> limits a group to the nodes that it names. Nodes that another group names have weight 0 for it here; a node that " +
       "no group names would have the service's weight: give it weight 0.",
   );
-  const most = Math.max(...hosts.map(({ power }) => power));
-  const least = Math.min(...hosts.map(({ power }) => power).filter((power) => power > 0));
+  const powers = hosts.map(({ power }) => power).filter(isPower);
+  const most = Math.max(...powers);
+  const least = Math.min(...powers.filter((power) => power > 0));
   // Power 1 becomes the default weight, as long as all fit.
   const unit = Math.min(WEIGHT_DEFAULT, WEIGHT_MAX / most);
   if (most / least >= PRIORITY_RATIO) {
@@ -194,7 +195,7 @@ function importPowers(
     );
   }
   for (const { name, power, line } of hosts) {
-    if (!Number.isFinite(power) || power < 0) {
+    if (!isPower(power)) {
       notes.untranslated("nodes", line, `the power of ${name} is no number.`);
       continue;
     }
@@ -202,6 +203,10 @@ function importPowers(
     imported.nodes[name] ??= { services: {} };
     for (const service of services) imported.nodes[name].services[service] = { weight };
   }
+}
+
+function isPower(power: number): boolean {
+  return Number.isFinite(power) && power >= 0;
 }
 
 /** A rule for every port becomes the ports that no other rule of the same protocol and address names. */

@@ -11,7 +11,7 @@ import { VipfarmError } from "../core/errors.ts";
 export const LAB_VARIABLE = "VIPFARM_LAB";
 
 /** Longest time a helper command (ip, nft, sysctl) may take before it is killed and reported. */
-export const COMMAND_TIMEOUT_MS = 15_000;
+const COMMAND_TIMEOUT_MS = 15_000;
 
 /** What a command that ended gave. */
 export interface CommandResult {
@@ -181,7 +181,7 @@ export function spawnProcess(labId: string, argv: readonly string[], options: Sp
 }
 
 /** Whether this error says that the process has ended already. */
-export function isGone(error: unknown): boolean {
+function isGone(error: unknown): boolean {
   return error instanceof Deno.errors.NotFound ||
     (error instanceof TypeError && error.message.includes("terminated"));
 }

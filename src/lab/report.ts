@@ -3,7 +3,7 @@
 /** Width that fits every terminal and mail. */
 const TEXT_WIDTH = 96;
 
-const CODES = { bold: "1", dim: "2", red: "31", green: "32", yellow: "33", cyan: "36" } as const;
+const CODES = { bold: "1", dim: "2", red: "31", green: "32", cyan: "36" } as const;
 
 /** Whether colours suit: standard output is a terminal, and nobody asked for none (no-color.org). */
 export function coloursWanted(): boolean {

@@ -51,7 +51,14 @@ export function isPlausible(count: number, trials: number, probability: number):
   return Math.abs(count - trials * probability) <= DEVIATIONS * deviation + 0.5;
 }
 
-/** From the last attempt that failed to the first that was answered after it. */
+/** `timeout 94, ECONNRESET 1`: how attempts failed. */
+export function errorKinds(answers: readonly Answer[]): string {
+  const kinds = new Map<string, number>();
+  for (const { error } of answers) if (error !== undefined) kinds.set(error, (kinds.get(error) ?? 0) + 1);
+  return [...kinds].map(([kind, count]) => `${kind} ${count}`).join(", ");
+}
+
+/** The time without answers after a moment, as its attempts saw it. */
 export interface Outage {
   readonly failed: number;
   /** From `sinceMs` to the start of the first answered attempt after which none failed; 0 if none failed. */

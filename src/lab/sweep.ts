@@ -37,22 +37,12 @@ export async function thisCreator(): Promise<Creator> {
 }
 
 /** SIGKILLs every process, other than this one, that carries the lab's name in its environment. */
-export async function killProcessesOf(labId: string): Promise<number[]> {
-  const killed: number[] = [];
+export function killProcessesOf(labId: string): Promise<number[]> {
   const mark = `${LAB_VARIABLE}=${labId}`;
-  for await (const entry of Deno.readDir("/proc")) {
-    const pid = Number(entry.name);
-    if (!Number.isInteger(pid) || pid === Deno.pid) continue;
-    try {
-      const environment = await Deno.readTextFile(`/proc/${pid}/environ`);
-      if (!environment.split("\0").includes(mark)) continue;
-      Deno.kill(pid, "SIGKILL");
-      killed.push(pid);
-    } catch {
-      // It has ended, or belongs to somebody else and cannot be read: then it is not of this lab.
-    }
-  }
-  return killed;
+  return killEvery(async (pid) => {
+    const environment = await Deno.readTextFile(`/proc/${pid}/environ`);
+    return environment.split("\0").includes(mark);
+  });
 }
 
 /**
@@ -61,18 +51,23 @@ export async function killProcessesOf(labId: string): Promise<number[]> {
  * another one; the namespace of this process is never touched.
  */
 export async function killProcessesBeside(holder: number): Promise<number[]> {
-  const killed: number[] = [];
   const namespace = networkNamespace(holder);
-  if (namespace === undefined || namespace === networkNamespace(Deno.pid)) return killed;
+  if (namespace === undefined || namespace === networkNamespace(Deno.pid)) return [];
+  return await killEvery((pid) => pid !== holder && networkNamespace(pid) === namespace);
+}
+
+/** SIGKILLs every process, other than this one, of which `isMeant` is true. */
+async function killEvery(isMeant: (pid: number) => boolean | Promise<boolean>): Promise<number[]> {
+  const killed: number[] = [];
   for await (const entry of Deno.readDir("/proc")) {
     const pid = Number(entry.name);
-    if (!Number.isInteger(pid) || pid === Deno.pid || pid === holder) continue;
-    if (networkNamespace(pid) !== namespace) continue;
+    if (!Number.isInteger(pid) || pid === Deno.pid) continue;
     try {
+      if (!await isMeant(pid)) continue;
       Deno.kill(pid, "SIGKILL");
       killed.push(pid);
     } catch {
-      // It has just ended.
+      // It has ended, or belongs to somebody else and cannot be read: then it is not of this lab.
     }
   }
   return killed;

@@ -7,7 +7,7 @@ import type { Answer, RequestBatch, Source } from "./client_protocol.ts";
 import { type Lab, LAB_PORTS } from "./lab.ts";
 import type { LabNode } from "./node.ts";
 import type { Report } from "./report.ts";
-import { outageSince, spreadOf } from "./spread.ts";
+import { errorKinds, outageSince, spreadOf } from "./spread.ts";
 
 /** Requests of a spread: enough that the shares are plain to see, few enough for a second. */
 const REQUESTS = 300;
@@ -362,13 +362,6 @@ function checkAllAnswered(report: Report, answers: readonly Answer[]): void {
 
 function without(weights: ReadonlyMap<string, number>, name: string): Map<string, number> {
   return new Map([...weights].filter(([other]) => other !== name));
-}
-
-/** `timeout 94, ECONNRESET 1`: how attempts failed. */
-function errorKinds(answers: readonly Answer[]): string {
-  const kinds = new Map<string, number>();
-  for (const { error } of answers) if (error !== undefined) kinds.set(error, (kinds.get(error) ?? 0) + 1);
-  return [...kinds].map(([kind, count]) => `${kind} ${count}`).join(", ");
 }
 
 function percent(fraction: number): string {

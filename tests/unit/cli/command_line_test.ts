@@ -1,5 +1,7 @@
 /** The command line as a process: exit codes, what goes to stdout and what to stderr. */
 import assert from "node:assert/strict";
+import { clientArgument } from "../../../src/cli/arguments.ts";
+import { explain } from "../../../src/cli/explain.ts";
 import { seal } from "../../../src/cli/invitation.ts";
 import project from "../../../deno.json" with { type: "json" };
 
@@ -437,6 +439,12 @@ Deno.test("a daemon that cannot be reached is 3; with a file, explain answers fr
     assert.equal(live.code, 3);
     assert.equal(live.out, "");
     assert.match(live.err, /^vipfarm: error: .*no daemon can be reached/);
+
+    const notes: string[] = [];
+    const output = { answer: () => {}, note: (text: string) => void notes.push(text), error: () => {} };
+    const options = { config: `${directory}/farm.yaml`, runtimeDir: directory, runtimeDirIsGiven: false };
+    assert.equal(await explain(clientArgument("203.0.113.7:1"), options, output), 0);
+    assert.match(notes.join("\n"), /^From the file, .*: no daemon can be reached\.$/m);
   }));
 
 Deno.test("run --undo with nothing to undo is 0", () =>

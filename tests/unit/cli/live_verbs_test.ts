@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import { Command } from "commander";
 import { createAdminApp } from "../../../src/admin/app.ts";
 import { serveAdmin } from "../../../src/admin/server.ts";
+import { clientArgument } from "../../../src/cli/arguments.ts";
+import { AdminClient } from "../../../src/cli/client.ts";
+import { explain } from "../../../src/cli/explain.ts";
 import { explainLive, type LiveIo, registerLiveVerbs } from "../../../src/cli/verbs_live.ts";
 import { plain, renderStatus } from "../../../src/cli/live_output.ts";
 import { EXIT, VipfarmError } from "../../../src/core/errors.ts";
@@ -313,16 +316,35 @@ Deno.test("every verb ends in exit code 3 where no daemon runs", async () => {
   }
 });
 
-Deno.test("explainLive asks the daemon; without one it leaves the answer to the file", async () => {
+Deno.test("explainLive asks the daemon, and says that there is none", async () => {
   await withServer({}, async ({ url }) => {
-    const answer = await explainLive({ admin: url }, { client: "198.51.100.7", port: 5, service: "http" });
-    assert.equal(answer?.owner, "n2");
-    assert.equal(answer?.runner_up, "n3");
-    await assert.rejects(
-      explainLive({ admin: url }, { client: "198.51.100.7", service: "http" }),
-      /by its port/,
-    );
-    await assert.rejects(explainLive({ admin: url }, { client: "x" }), /not an IP address/);
+    const daemon = new AdminClient({ admin: url });
+    const answer = await explainLive(daemon, { client: "198.51.100.7", port: 5, service: "http" });
+    assert.equal(answer.owner, "n2");
+    assert.equal(answer.runner_up, "n3");
+    await assert.rejects(explainLive(daemon, { client: "198.51.100.7", service: "http" }), /by its port/);
+    await assert.rejects(explainLive(daemon, { client: "x" }), /not an IP address/);
+    daemon.close();
   });
-  assert.equal(await explainLive({ runtimeDir: "/nonexistent" }, { client: "198.51.100.7" }), undefined);
+  const nobody = new AdminClient({ runtimeDir: "/nonexistent" });
+  await assert.rejects(explainLive(nobody, { client: "198.51.100.7" }), { exitCode: EXIT.unreachable });
+  nobody.close();
+});
+
+Deno.test("explain tells who serves a client in a farm without services, too", async () => {
+  const farm = new PlainFarm();
+  farm.status.services = [];
+  await withServer(
+    {},
+    async ({ url }) => {
+      const answers: string[] = [];
+      const output = { answer: (text: string) => void answers.push(text), note: () => {}, error: () => {} };
+      const options = { admin: url, runtimeDir: "/nonexistent", runtimeDirIsGiven: false };
+      const code = await explain(clientArgument("198.51.100.7"), { ...options, json: true }, output);
+      assert.equal(code, EXIT.done);
+      const { service, affinity, owner } = JSON.parse(answers.join());
+      assert.deepEqual({ service, affinity, owner }, { service: null, affinity: "client", owner: "n3" });
+    },
+    farm,
+  );
 });

@@ -87,6 +87,19 @@ Deno.test("macros are filled in, and one that names itself ends", () => {
   );
 });
 
+Deno.test("a power that is no number is told, and leaves the other nodes' weights alone", () => {
+  const { yaml, notes } = importSafekit(
+    farm(
+      '<vip><group name="web"><cluster><host name="n1" power="2"/><host name="n2" power="much"/></cluster>' +
+        '<rule port="80" proto="tcp" filter="on_port"/></group></vip>',
+    ),
+    OPTIONS,
+  );
+  assert.match(yaml, /n1:\s+services:\s+web:\s+weight: 200\n/);
+  assert.doesNotMatch(yaml, /n2:/);
+  assert.ok(notes.some(({ text }) => text === "the power of n2 is no number."));
+});
+
 Deno.test("an action on an application that the file has no scripts for becomes one that needs none", () => {
   const { yaml, notes } = importSafekit(
     farm('<check><tcp ident="t" action="stop"><to addr="127.0.0.1" port="80"/></tcp></check>'),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Answer } from "../../../src/lab/client_protocol.ts";
-import { isPlausible, outageSince, spreadOf } from "../../../src/lab/spread.ts";
+import { errorKinds, isPlausible, outageSince, spreadOf } from "../../../src/lab/spread.ts";
 
 const at = (startMs: number, node?: string): Answer => ({
   node,
@@ -45,6 +45,12 @@ Deno.test("the range grows with the root of the number of trials", () => {
       },
     ),
   );
+});
+
+Deno.test("failures are counted by their kind, in the order of their first", () => {
+  const answers = [{ ...at(0), error: "timeout" }, at(1, "a"), { ...at(2), error: "ECONNRESET" }];
+  assert.equal(errorKinds([...answers, answers[0]]), "timeout 2, ECONNRESET 1");
+  assert.equal(errorKinds([at(0, "a")]), "");
 });
 
 Deno.test("an outage lasts until the first answer after which none failed", () => {
