@@ -6,8 +6,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import type { Browser } from "puppeteer-core";
-import { type Lab, LAB_PORTS } from "../../src/lab/lab.ts";
-import { farmUnavailable, startFarm } from "../netns/farm_support.ts";
+import type { Lab } from "../../src/lab/lab.ts";
+import { farmUnavailable, http, startFarm } from "../netns/farm_support.ts";
 import { browserUnavailable, DESKTOP, PHONE, startBrowser, WatchedPage } from "./browser.ts";
 
 const unavailable = farmUnavailable ?? browserUnavailable();
@@ -32,26 +32,27 @@ async function withConsole(
   run: (lab: Lab, browser: Browser, directory: string) => Promise<void>,
 ): Promise<void> {
   const directory = await Deno.makeTempDir();
-  const tokensFile = `${directory}/tokens`;
-  const lines = Object.entries(TOKENS).map(([role, token]) =>
-    `${role} test-${role} ${createHash("sha256").update(token).digest("hex")}\n`
-  );
-  await Deno.writeTextFile(tokensFile, lines.join(""), { mode: 0o600 });
-  const lab = await startFarm({
-    nodes: 3,
-    clients: 2,
-    config: {
-      admin: { listen: `0.0.0.0:${ADMIN_PORT}`, tokens_file: tokensFile },
-      checks: [{ name: "script", exec: { command: ["/bin/echo", "all is well"] }, on_failure: "none" }],
-    },
-  });
-  let browser: Browser | undefined;
   try {
-    browser = await startBrowser(lab.namespace("c1"), directory);
-    await run(lab, browser, directory);
+    const tokensFile = `${directory}/tokens`;
+    const lines = Object.entries(TOKENS).map(([role, token]) =>
+      `${role} test-${role} ${createHash("sha256").update(token).digest("hex")}\n`
+    );
+    await Deno.writeTextFile(tokensFile, lines.join(""), { mode: 0o600 });
+    await using lab = await startFarm({
+      nodes: 3,
+      clients: 2,
+      config: {
+        admin: { listen: `0.0.0.0:${ADMIN_PORT}`, tokens_file: tokensFile },
+        checks: [{ name: "script", exec: { command: ["/bin/echo", "all is well"] }, on_failure: "none" }],
+      },
+    });
+    const browser = await startBrowser(lab.namespace("c1"), directory);
+    try {
+      await run(lab, browser, directory);
+    } finally {
+      await browser.close();
+    }
   } finally {
-    await browser?.close();
-    await lab.dispose();
     await Deno.remove(directory, { recursive: true });
   }
 }
@@ -138,12 +139,7 @@ async function looks(page: WatchedPage, shots: string): Promise<void> {
 }
 
 async function explains(page: WatchedPage, lab: Lab): Promise<void> {
-  const answers = await lab.clients[1].request({
-    protocol: "tcp",
-    address: lab.virtualIps.ipv4[0],
-    port: LAB_PORTS.http,
-    count: EXPLAINED_FLOWS,
-  });
+  const answers = await lab.clients[1].request({ ...http(lab), count: EXPLAINED_FLOWS });
   for (const { node, address, port } of answers) {
     assert.ok(node !== undefined, "the request was answered");
     await page.fill("#client", address);
@@ -161,13 +157,7 @@ async function explains(page: WatchedPage, lab: Lab): Promise<void> {
 }
 
 async function drains(page: WatchedPage, lab: Lab): Promise<void> {
-  const open = {
-    protocol: "tcp",
-    address: lab.virtualIps.ipv4[0],
-    port: LAB_PORTS.http,
-    count: CONNECTIONS,
-  } as const;
-  for (const client of lab.clients) await client.open(open);
+  for (const client of lab.clients) await client.open({ ...http(lab), count: CONNECTIONS });
   const counted = Math.floor(CONNECTIONS / 2);
   await page.until(`parseInt(document.querySelector('[data-node=n2] .connections')?.innerText) > ${counted}`);
   const said = await askFirst(page, "n2");

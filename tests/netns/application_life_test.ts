@@ -5,7 +5,8 @@
 import assert from "node:assert/strict";
 import { Lab } from "../../src/lab/lab.ts";
 import { type LabNode } from "../../src/lab/node.ts";
-import { eventOf, eventsOf, PATIENCE_MS, runs } from "./application_support.ts";
+import { eventOf, PATIENCE_MS, runs } from "./application_support.ts";
+import { eventsOf } from "./farm_failure_support.ts";
 import { farmUnavailable } from "./farm_support.ts";
 
 interface Farm {

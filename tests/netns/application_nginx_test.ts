@@ -6,7 +6,8 @@
 import assert from "node:assert/strict";
 import { Lab } from "../../src/lab/lab.ts";
 import { type LabNode } from "../../src/lab/node.ts";
-import { afterMs, eventOf, eventsOf, Load, PATIENCE_MS, runs, SCRIPTS } from "./application_support.ts";
+import { afterMs, eventOf, Load, PATIENCE_MS, runs, SCRIPTS } from "./application_support.ts";
+import { eventsOf } from "./farm_failure_support.ts";
 import { farmUnavailable } from "./farm_support.ts";
 
 const nginxMissing = (() => {

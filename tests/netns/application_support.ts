@@ -1,10 +1,11 @@
-/** What the tests with real applications share: load from a client, and the events of a node. */
+/** What the tests with real applications share: load from a client, and waiting for events of a node. */
 import assert from "node:assert/strict";
 import { type FarmEvent } from "../../src/core/events.ts";
 import { type Lab } from "../../src/lab/lab.ts";
 import { type LabNode } from "../../src/lab/node.ts";
 import { lines } from "../../src/lab/lines.ts";
 import { type Request } from "./application_load.ts";
+import { eventsOf } from "./farm_failure_support.ts";
 
 /** The scripts that come with vipfarm. */
 export const SCRIPTS = new URL("../../config/scripts", import.meta.url).pathname;
@@ -51,12 +52,6 @@ export class Load {
     );
     return last;
   }
-}
-
-/** Events of a node since a moment (wall clock, ms). */
-export async function eventsOf(node: LabNode, sinceMs: number): Promise<FarmEvent[]> {
-  const { events } = await node.api<{ events: FarmEvent[] }>("GET", "/api/v1/events?format=json");
-  return events.filter(({ at }) => Date.parse(at) >= sinceMs);
 }
 
 /** Waits for the first event of this kind since a moment. */

@@ -10,10 +10,9 @@ import type {
 import type { EventListAnswer, FailureAnswer, FarmStatus } from "../../src/admin/schemas.ts";
 import { BUCKETS } from "../../src/core/limits.ts";
 import type { Lab } from "../../src/lab/lab.ts";
-import { LAB_PORTS } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
 import { measureLoad } from "../bench/admin_load.ts";
-import { farmUnavailable, startFarm } from "./farm_support.ts";
+import { farmUnavailable, http, startFarm } from "./farm_support.ts";
 
 /** A loaded machine gets its time. */
 const WAIT_MS = 30_000;
@@ -70,12 +69,7 @@ async function mapsFit(lab: Lab): Promise<void> {
 async function drainShowsWhatStays(lab: Lab): Promise<void> {
   const [client] = lab.clients;
   const [n1, n2] = lab.nodes;
-  const answers = await client.open({
-    protocol: "tcp",
-    address: lab.virtualIps.ipv4[0],
-    port: LAB_PORTS.http,
-    count: CONNECTIONS,
-  });
+  const answers = await client.open({ ...http(lab), count: CONNECTIONS });
   const here = answers.filter(({ node }) => node === n2.name).length;
   assert.ok(here > 0);
   await lab.waitFor(
@@ -113,7 +107,6 @@ Deno.test(
     const lab = await startFarm({ nodes: 3 });
     try {
       const [n1, n2, n3] = lab.nodes;
-      await lab.clients[0].start();
       await t.step("every node tells what all report", () => everyNodeTellsOfAll(lab));
       await t.step("bucket maps are the same everywhere, and what is claimed", () => mapsFit(lab));
       await t.step("a drain shows what stays, and its count going down", () => drainShowsWhatStays(lab));

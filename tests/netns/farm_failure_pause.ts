@@ -1,6 +1,8 @@
 /**
- * Holds one thread of another process still for a while, as if it hung: `farm_failure_pause.ts THREAD_ID DURATION_MS`.
- * SIGSTOP would stop all of its threads; ptrace(2) stops one. Prints a line when it stands still.
+ * Holds one thread of another process still, as if it hung: `farm_failure_pause.ts THREAD_ID [DURATION_MS]`; without a
+ * duration, until that process is killed. SIGSTOP would stop all of its threads; ptrace(2) stops one. Prints a line when it
+ * stands still. Whoever traces a thread also has to take note of its end; before that, the kernel does not tell the parent
+ * of the process.
  */
 
 import assert from "node:assert/strict";
@@ -17,13 +19,19 @@ const libc = Deno.dlopen("libc.so.6", {
   waitpid: { parameters: ["i32", "pointer", "i32"], result: "i32" },
 }).symbols;
 
-const [thread, durationMs] = Deno.args.map(Number);
+const [thread, durationMs]: Array<number | undefined> = Deno.args.map(Number);
+assert.ok(thread !== undefined, "which thread?");
 const trace = (operation: number) =>
   assert.equal(libc.ptrace(operation, thread, 0n, 0n), 0n, `ptrace ${operation}`);
 trace(PTRACE_SEIZE);
 trace(PTRACE_INTERRUPT);
 assert.equal(libc.waitpid(thread, null, WALL), thread);
 console.log("held");
-// Without the event loop: ptrace answers only to the operating system's thread that seized.
-Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs);
-trace(PTRACE_DETACH);
+if (durationMs === undefined) {
+  // The next change of state is its end.
+  assert.equal(libc.waitpid(thread, null, WALL), thread);
+} else {
+  // Without the event loop: ptrace answers only to the operating system's thread that seized.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs);
+  trace(PTRACE_DETACH);
+}

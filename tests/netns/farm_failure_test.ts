@@ -7,10 +7,8 @@ import type { Answer } from "../../src/lab/client_protocol.ts";
 import { Lab, LAB_PORTS } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
 import { outageSince } from "../../src/lab/spread.ts";
+import { AnswerCaptures, doublyAnswered, type Segment } from "./farm_answers.ts";
 import {
-  answersFilter,
-  distribution,
-  doublyAnswered,
   eventsOf,
   failures,
   ignore,
@@ -18,10 +16,9 @@ import {
   portsWhere,
   processesOf,
   realtimeThreads,
-  type Segment,
-  segmentsOf,
-  startFarm,
+  spread,
 } from "./farm_failure_support.ts";
+import { http, startFarm, wallMs } from "./farm_support.ts";
 import { startStreamServer, Streams } from "./streams.ts";
 
 /** The acceptance limits. */
@@ -33,19 +30,14 @@ const STOP_TAKEOVER_MS = 100;
  */
 const LOADED_MS = 800;
 
-const wallMs = () => performance.timeOrigin + performance.now();
-
-function http(lab: Lab) {
-  return { protocol: "tcp", address: lab.virtualIps.ipv4[0], port: LAB_PORTS.http } as const;
-}
-
 Deno.test({ name: "SIGKILL of a node: the others answer for its share within 700 ms", ignore }, async () => {
   await using lab = await startFarm({ nodes: 3, clients: 1 });
   const [client] = lab.clients;
   const address = client.station.ipv4;
   const ownerOf = await ownership(lab, address);
   const outages: number[] = [], told: number[] = [], silences: number[] = [];
-  const probeEveryMs = 10, probes = 180, headStart = 20;
+  // The head start is for the client, too: what it has sent before the kill shows that the victim served.
+  const probeEveryMs = 10, probes = 210, headStart = 50;
   let firstPort = 10_000;
   for (const victim of ["n3", "n2", "n1", "n3", "n2"]) {
     const ports = portsWhere(firstPort, probes, (port) => ownerOf(port) === victim);
@@ -92,9 +84,9 @@ Deno.test({ name: "SIGKILL of a node: the others answer for its share within 700
     await lab.startNode(victim);
     await lab.waitForMembers(lab.nodes.map((node) => node.name));
   }
-  console.log(`  from SIGKILL to the first answer by another node, ms: ${distribution(outages)}`);
-  console.log(`  from SIGKILL to the survivors' event, ms: ${distribution(told)}`);
-  console.log(`  silence that the survivors replaced after, ms: ${distribution(silences)}`);
+  console.log(`  from SIGKILL to the first answer by another node, ms: ${spread(outages)}`);
+  console.log(`  from SIGKILL to the survivors' event, ms: ${spread(told)}`);
+  console.log(`  silence that the survivors replaced after, ms: ${spread(silences)}`);
   // The membership thread measures this by its own monotonic clock, from the last heartbeat that it heard.
   for (const silence of silences) assert.ok(silence >= 500, `replaced after ${silence} ms of silence`);
   for (const values of [outages, told]) {
@@ -107,8 +99,7 @@ Deno.test({ name: "SIGKILL of a node: the others answer for its share within 700
 
 /**
  * Sends requests from every client without a pause while `during` runs; gives all answers. `during` may wait until so
- * many more were answered. Captures what the nodes
- * answer: no SYN may have two answers.
+ * many more were answered. Captures what the nodes answer: no SYN may have two answers.
  */
 async function underRequests(
   lab: Lab,
@@ -116,13 +107,15 @@ async function underRequests(
 ): Promise<Answer[]> {
   let over = false;
   const answers: Answer[] = [];
-  const captures = await captureAnswers(lab);
-  const sending = lab.clients.map(async (client) => {
+  const captures = await AnswerCaptures.start(lab);
+  const sending = Promise.all(lab.clients.map(async (client) => {
     while (!over) {
       // The kernel may repeat a SYN twice in that time: an attempt that needs no more has not failed.
       answers.push(...await client.request({ ...http(lab), count: 100, concurrency: 50, timeoutMs: 8_000 }));
     }
-  });
+  }));
+  // It is waited for below.
+  sending.catch(() => {});
   try {
     await during((count) => {
       const enough = answers.length + count;
@@ -130,30 +123,13 @@ async function underRequests(
     });
   } finally {
     over = true;
-    await Promise.all(sending);
+    await sending;
   }
   const segments = await captures.stop();
   console.log(`  ${answers.length} requests, ${failures(answers) || "none failed"}; ${summary(segments)}`);
-  console.log(`  each took ms: ${distribution(answers.map((answer) => answer.durationMs))}`);
+  console.log(`  each took ms: ${spread(answers.map((answer) => answer.durationMs))}`);
   assert.deepEqual(doublyAnswered(segments), []);
   return answers;
-}
-
-/** Captures the answers of every node, over IPv4, until stopped. */
-async function captureAnswers(lab: Lab): Promise<{ stop(): Promise<Segment[]> }> {
-  const captures = await Promise.all(
-    lab.nodes.map(async (node) => ({
-      node: node.name,
-      capture: await lab.capture(node.name, "eth0", answersFilter(lab.virtualIps.ipv4[0])),
-    })),
-  );
-  return {
-    stop: async () =>
-      (await Promise.all(captures.map(async ({ node, capture }) => {
-        await capture.stop();
-        return await segmentsOf(node, capture);
-      }))).flat(),
-  };
 }
 
 function summary(segments: readonly Segment[]): string {
@@ -195,7 +171,7 @@ Deno.test({ name: "clean stops: taken over within 100 ms, and no request fails",
     }
     assert.ok(first.daemon?.running);
   });
-  console.log(`  from SIGTERM to the survivors' event, ms: ${distribution(takeovers)}`);
+  console.log(`  from SIGTERM to the survivors' event, ms: ${spread(takeovers)}`);
   const median = takeovers.toSorted((a, b) => a - b)[Math.floor(takeovers.length / 2)];
   await assertNoFailure(lab, answers, "clean stops");
   assert.ok(median <= STOP_TAKEOVER_MS, `median ${median} ms`);
@@ -325,7 +301,7 @@ async function withPausedNode(pause: (node: LabNode) => Promise<void>): Promise<
   const [client] = lab.clients;
   const address = client.station.ipv4;
   const paused = lab.node(3);
-  const captures = await captureAnswers(lab);
+  const captures = await AnswerCaptures.start(lab);
   const count = 2_000, everyMs = 4;
   const sources = Array.from({ length: count }, (_, i) => ({ address, port: 20_000 + i }));
   const connecting = client.request({ ...http(lab), count, sources, everyMs, timeoutMs: 2_500 });

@@ -5,6 +5,7 @@
  */
 
 import assert from "node:assert/strict";
+import { SNAP_BYTES_HEADERS } from "../../src/lab/capture.ts";
 import { LAB_PORTS } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
 import { bpfUnavailable } from "../unit/ffi/ebpf_support.ts";
@@ -25,7 +26,6 @@ Deno.test(
     await using lab = await startFarm({ nodes: 2 });
     const [n1, n2] = lab.nodes;
     const [client] = lab.clients;
-    await client.start();
     const stream = (family: "ipv4" | "ipv6") =>
       client.request({
         protocol: "udp",
@@ -54,7 +54,7 @@ Deno.test(
       await lab.waitFor(() => isFastAgain(n1, family), SETTLE_MS, `${family} to go the fast path`);
 
       await t.step(`a program is replaced under load, ${family}: no datagram is answered twice`, async () => {
-        const capture = await lab.capture("c1", "eth0", `udp port ${LAB_PORTS.echo}`);
+        const capture = await lab.capture("c1", "eth0", `udp port ${LAB_PORTS.echo}`, SNAP_BYTES_HEADERS);
         const replaced = async () => (await n1.log()).split("The program was replaced").length;
         const already = await replaced();
         const answering = stream(family);

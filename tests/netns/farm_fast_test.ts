@@ -2,17 +2,8 @@
 
 import assert from "node:assert/strict";
 import { outageSince } from "../../src/lab/spread.ts";
-import { LAB_PORTS } from "../../src/lab/lab.ts";
-import {
-  distribution,
-  eventsOf,
-  failures,
-  ignore,
-  metric,
-  ownership,
-  portsWhere,
-  startFarm,
-} from "./farm_failure_support.ts";
+import { eventsOf, failures, ignore, metric, ownership, portsWhere, spread } from "./farm_failure_support.ts";
+import { http, startFarm } from "./farm_support.ts";
 
 const FAST = { heartbeat: { interval: "20ms" } };
 const HOGS = 4;
@@ -70,7 +61,7 @@ Deno.test({
   const count = await sent();
   assert.ok(count - first > HOG_MS / 20 / 2, `${count - first} heartbeats were sent`);
   await lab.waitFor(async () => await sent() >= count + 100, 20_000, "two more seconds of heartbeats");
-  console.log(`  latest tick of each second, ms: ${distribution(lateness)}`);
+  console.log(`  latest tick of each second, ms: ${spread(lateness)}`);
   const log = (await Promise.all(lab.nodes.map((node) => node.log()))).join("");
   assert.deepEqual(await read(), before, log);
 });
@@ -86,9 +77,7 @@ Deno.test({ name: "20 ms: a killed node is replaced within 150 ms", ignore }, as
     const ports = portsWhere(port, 150, (each) => ownerOf(each) === victim);
     port = ports[ports.length - 1] + 1;
     const probing = client.request({
-      protocol: "tcp",
-      address: lab.virtualIps.ipv4[0],
-      port: LAB_PORTS.http,
+      ...http(lab),
       count: ports.length,
       sources: ports.map((each) => ({ address, port: each })),
       everyMs: 5,
@@ -108,7 +97,7 @@ Deno.test({ name: "20 ms: a killed node is replaced within 150 ms", ignore }, as
     await lab.startNode(victim);
     await lab.waitForMembers(["n1", "n2", "n3"]);
   }
-  console.log(`  from SIGKILL to the first answer by another node, ms: ${distribution(outages)}`);
+  console.log(`  from SIGKILL to the first answer by another node, ms: ${spread(outages)}`);
   const median = outages.toSorted((a, b) => a - b)[1];
   assert.ok(median <= TAKEOVER_MS + LOADED_MS, `median ${median} ms`);
 });

@@ -53,6 +53,8 @@ export interface SeenClaim {
 
 /** One captured frame. */
 export interface SeenFrame {
+  /** Since 1970. */
+  readonly atMs: number;
   /** Empty on a TUN device. */
   readonly sourceMac: string;
   readonly destinationMac: string;
@@ -68,14 +70,16 @@ export function readPcap(bytes: Uint8Array): SeenFrame[] {
   const linkType = view.getUint32(20, true);
   const frames: SeenFrame[] = [];
   for (let at = FILE_HEADER_BYTES; at + RECORD_HEADER_BYTES <= bytes.length;) {
+    const atMs = view.getUint32(at, true) * 1000 + view.getUint32(at + 4, true) / 1000;
     const length = view.getUint32(at + 8, true);
     const start = at + RECORD_HEADER_BYTES;
     at = start + length;
     if (at > bytes.length) break;
     const data = bytes.subarray(start, at);
-    if (linkType === LINKTYPE_ETHERNET) frames.push(readEthernet(data));
+    if (linkType === LINKTYPE_ETHERNET) frames.push({ atMs, ...readEthernet(data) });
     else if (LINKTYPE_RAW.includes(linkType)) {
       frames.push({
+        atMs,
         sourceMac: "",
         destinationMac: "",
         vlan: undefined,
@@ -87,7 +91,7 @@ export function readPcap(bytes: Uint8Array): SeenFrame[] {
   return frames;
 }
 
-function readEthernet(bytes: Uint8Array): SeenFrame {
+function readEthernet(bytes: Uint8Array): Omit<SeenFrame, "atMs"> {
   let at = 12;
   let vlan: number | undefined;
   let etherType = uint16(bytes, at);

@@ -5,8 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { LAB_PORTS } from "../../src/lab/lab.ts";
-import { farmUnavailable, owners, startFarm, tally } from "./farm_support.ts";
+import { farmUnavailable, http, owners, ownMac, startFarm, tally } from "./farm_support.ts";
 
 if (farmUnavailable !== undefined) console.log(`skipped: ${farmUnavailable}`);
 
@@ -23,15 +22,13 @@ Deno.test(
     await using lab = await startFarm({ nodes: 2 });
     const [n1, n2] = lab.nodes;
     const [client] = lab.clients;
-    await client.start();
     const [vip] = lab.virtualIps.ipv4;
     const address = client.station.ipv4;
     const flows = Array.from({ length: HANDSHAKES * 8 }, (_, i) => ({ address, port: FIRST_PORT + i }));
     const named = await owners(lab, "http", flows);
     const sources = flows.filter((_, i) => named[i] === n2.name).slice(0, HANDSHAKES);
     // The client does not get n2's SYN-ACKs, but whatever else n2 sends.
-    const link = await lab.run(n2.name, ["ip", "-o", "link", "show", "eth0"]);
-    const mac = /link\/ether (\S+)/.exec(link)![1];
+    const mac = await ownMac(lab, n2.name);
     await lab.run("c1", ["nft", "add table inet lost"]);
     await lab.run("c1", ["nft", "add chain inet lost in { type filter hook prerouting priority -300; }"]);
     await lab.run("c1", [
@@ -39,14 +36,7 @@ Deno.test(
       `add rule inet lost in ether saddr ${mac} tcp flags & (syn | ack) == syn | ack drop`,
     ]);
     const resets = await lab.capture("c1", "eth0", `src host ${vip} and tcp[tcpflags] & tcp-rst != 0`);
-    const asking = client.request({
-      protocol: "tcp",
-      address: vip,
-      port: LAB_PORTS.http,
-      count: HANDSHAKES,
-      sources,
-      timeoutMs: WAIT_MS,
-    });
+    const asking = client.request({ ...http(lab), count: HANDSHAKES, sources, timeoutMs: WAIT_MS });
     const halfOpen = async () =>
       (await lab.run(n2.name, ["ss", "-Htn", "state", "syn-recv"])).split("\n").filter(Boolean).length;
     await lab.waitFor(async () => await halfOpen() === HANDSHAKES, WAIT_MS, "half-open connections");

@@ -3,17 +3,17 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import type { FarmKeys } from "../../src/core/keys.ts";
-import type { Capture } from "../../src/lab/capture.ts";
 import type { Lab } from "../../src/lab/lab.ts";
 import { SipHasher } from "../../src/ownership/siphash.ts";
 import { type Heartbeat, HEARTBEAT_HEADER_BYTES, HeartbeatCodec } from "../../src/wire/heartbeat.ts";
 import { sealed } from "../unit/wire/sealed.ts";
 import { metric } from "./farm_failure_support.ts";
+import { readPcap, UDP } from "./farm_frames.ts";
 import type { Sending, Sent } from "./farm_heartbeat_sender.ts";
 
 /** The defaults of the configuration. */
 const GROUP = [239, 255, 86, 70], PORT = 4886;
-const ETHERNET_BYTES = 14, UDP_BYTES = 8;
+const UDP_BYTES = 8;
 /** Enough recorded heartbeats of every node. */
 const RECORDED_MIN = 30;
 
@@ -35,21 +35,10 @@ export async function record(lab: Lab): Promise<Datagrams> {
     );
   }
   await capture.stop();
-  const datagrams = await payloads(capture);
+  const datagrams = readPcap(await capture.bytes()).flatMap(({ packet }) =>
+    packet?.protocol === UDP ? [packet.payload.slice(UDP_BYTES)] : []
+  );
   assert.ok(datagrams.length >= RECORDED_MIN * lab.nodes.length, `only ${datagrams.length} recorded`);
-  return datagrams;
-}
-
-async function payloads(capture: Capture): Promise<Datagrams> {
-  const bytes = await capture.bytes();
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
-  const datagrams: Uint8Array<ArrayBuffer>[] = [];
-  // pcap(5) of this machine: 24 bytes, then records with 16 bytes before each.
-  for (let at = 24; at + 16 <= bytes.length; at += 16 + view.getUint32(at + 8, true)) {
-    const ip = at + 16 + ETHERNET_BYTES;
-    const udp = ip + (bytes[ip] & 15) * 4;
-    datagrams.push(bytes.slice(udp + UDP_BYTES, udp + view.getUint16(udp + 4)));
-  }
   return datagrams;
 }
 

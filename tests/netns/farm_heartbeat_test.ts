@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { deriveKeys } from "../../src/core/keys.ts";
 import type { Lab } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
-import { eventsOf, ignore, keysOf, metric, startFarm, waitForDeath } from "./farm_failure_support.ts";
+import { eventsOf, ignore, keysOf, metric, waitForDeath } from "./farm_failure_support.ts";
 import {
   altered,
   type Datagrams,
@@ -14,6 +14,7 @@ import {
   record,
   send,
 } from "./farm_heartbeat_forger.ts";
+import { startFarm } from "./farm_support.ts";
 
 Deno.test({ name: "heartbeats that are not genuine change nothing but a counter", ignore }, async () => {
   await using lab = await startFarm({ nodes: 3, clients: 1 });

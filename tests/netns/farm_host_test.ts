@@ -2,13 +2,15 @@
 
 import assert from "node:assert/strict";
 import { Lab, LAB_PORTS } from "../../src/lab/lab.ts";
-import type { LabNode } from "../../src/lab/node.ts";
 import { vipfarmArgv } from "../../src/lab/program.ts";
 import { bridgeCommands, stationCommands } from "../../src/lab/topology.ts";
 import { ignore, waitForDeath } from "./farm_failure_support.ts";
+import { http, ownMac, runArgv, startFarm } from "./farm_support.ts";
 
 /** A look every second, then new starts in growing distances: all of it is over well before this. */
 const NOTICED_MS = 30_000;
+/** Where every probe has to be answered, a loaded machine gets its time. */
+const PATIENCE = 5;
 
 /** Everything of a node's network namespace that a daemon might change. */
 async function snapshot(lab: Lab, node = "n1"): Promise<string> {
@@ -41,35 +43,39 @@ async function oneNode(): Promise<Lab> {
   }
 }
 
-/** Requests by every protocol that a node answers on a virtual IP; which of them were answered. */
-async function probe(lab: Lab): Promise<string[]> {
+/**
+ * Requests by every protocol that a node answers on a virtual IP; which of them were answered. `patience`: how many times
+ * as long as usual to wait for that.
+ */
+async function probe(lab: Lab, patience = 1): Promise<string[]> {
   const answered: string[] = [];
   for (const [family, vip] of [["IPv4", lab.virtualIps.ipv4[0]], ["IPv6", lab.virtualIps.ipv6[0]]]) {
     const host = family === "IPv6" ? `[${vip}]` : vip;
     const commands: Record<string, string[]> = {
       // Known neighbours are asked again: ARP and neighbour discovery first.
-      echo: ["ping", "-n", "-c", "2", "-i", "0.2", "-W", "1", vip],
-      tcp: ["curl", "-sg", "-m", "2", `http://${host}:${LAB_PORTS.http}/`],
+      echo: ["ping", "-n", "-c", "2", "-i", "0.2", "-W", `${patience}`, vip],
+      tcp: ["curl", "-sg", "-m", `${2 * patience}`, `http://${host}:${LAB_PORTS.http}/`],
     };
     await lab.exec("c1", ["ip", "neigh", "flush", "dev", "eth0"]);
     for (const [what, argv] of Object.entries(commands)) {
       if ((await lab.exec("c1", argv)).code === 0) answered.push(`${what} ${family}`);
     }
-    const { node } = await datagram(lab, vip);
+    const [{ node }] = await lab.clients[0].request({
+      protocol: "udp",
+      address: vip,
+      port: LAB_PORTS.echo,
+      count: 1,
+      timeoutMs: 500 * patience,
+    });
     if (node !== undefined) answered.push(`udp ${family}`);
   }
   return answered;
 }
 
-async function datagram(lab: Lab, vip: string): Promise<{ node?: string }> {
-  const [answer] = await lab.clients[0].request({
-    protocol: "udp",
-    address: vip,
-    port: LAB_PORTS.echo,
-    count: 1,
-    timeoutMs: 500,
-  });
-  return answer;
+/** Lets the client know for good at which MAC an address is. */
+async function isAt(lab: Lab, address: string, mac: string): Promise<void> {
+  const neighbour = [address, "lladdr", mac, "nud", "permanent", "dev", "eth0"];
+  await lab.run("c1", ["ip", "neigh", "replace", ...neighbour]);
 }
 
 const ALL_PROBES = ["echo IPv4", "tcp IPv4", "udp IPv4", "echo IPv6", "tcp IPv6", "udp IPv6"];
@@ -83,7 +89,7 @@ Deno.test(
 
     await lab.startNode(1);
     assert.notEqual(await snapshot(lab), before);
-    assert.deepEqual(await probe(lab), ALL_PROBES);
+    assert.deepEqual(await probe(lab, PATIENCE), ALL_PROBES);
     await node.stopDaemon();
     assert.equal(await snapshot(lab), before, "after a clean stop");
 
@@ -92,7 +98,7 @@ Deno.test(
     assert.notEqual(await snapshot(lab), before, "settings of a killed daemon wait for their undo");
     await lab.startNode(1);
     assert.match(await node.log(), /\[host\.leftovers_undone\]/);
-    assert.deepEqual(await probe(lab), ALL_PROBES);
+    assert.deepEqual(await probe(lab, PATIENCE), ALL_PROBES);
     await node.stopDaemon();
     assert.equal(await snapshot(lab), before, "after a kill, a start and a clean stop");
   },
@@ -134,47 +140,24 @@ Deno.test({ name: "a node whose daemon was killed is silent on the virtual IPs",
       .virtual_ips;
   await node.killDaemon();
 
-  const mac = (await lab.run("n1", ["cat", "/sys/class/net/eth0/address"])).trim();
-  // Whatever the node sends, but for its own neighbour discovery and group reports.
+  // A router, as a namespace of a host that is one, would look for the virtual IP on the LAN and pass packets on.
+  await lab.run("n1", ["sysctl", "-qw", "net.ipv4.ip_forward=0"]);
+  const mac = await ownMac(lab, "n1");
+  // Whatever the node sends, but for looking for its neighbours with its own addresses, and group reports.
   const capture = await lab.capture(
     "n1",
     "eth0",
-    `ether src ${mac} and not (ip6 and not host ${lab.virtualIps.ipv6[0]} and icmp6 and ` +
+    `ether src ${mac} and not (arp and not host ${lab.virtualIps.ipv4[0]}) and not igmp and ` +
+      `not (ip6 and not host ${lab.virtualIps.ipv6[0]} and icmp6 and ` +
       "(ip6[40] == 135 or ip6[40] == 136 or ip6[40] == 143)) and not (ip6 and ip6[6] == 0)",
   );
   assert.deepEqual(await probe(lab), [], "with neighbours unknown");
-  for (const { address, mac } of virtual) {
-    await lab.run("c1", [
-      "ip",
-      "neigh",
-      "replace",
-      address,
-      "lladdr",
-      mac,
-      "nud",
-      "permanent",
-      "dev",
-      "eth0",
-    ]);
-  }
+  for (const { address, mac } of virtual) await isAt(lab, address, mac);
   const asked = await client.ask(1_000);
   assert.ok(asked.every(({ error }) => error === "timeout"), JSON.stringify(asked.map(({ error }) => error)));
   assert.deepEqual(await probe(lab), [], "with frames to the virtual MAC");
   // Sent to the node's own MAC, as by somebody who has it from a broken switch.
-  for (const { address } of virtual) {
-    await lab.run("c1", [
-      "ip",
-      "neigh",
-      "replace",
-      address,
-      "lladdr",
-      mac,
-      "nud",
-      "permanent",
-      "dev",
-      "eth0",
-    ]);
-  }
+  for (const { address } of virtual) await isAt(lab, address, mac);
   assert.deepEqual(await probe(lab), [], "with frames to the node's own MAC");
   await capture.stop();
   assert.deepEqual(await capture.lines(), []);
@@ -192,7 +175,7 @@ Deno.test(
     assert.match(second.stderr, /a daemon is running there already .*process \d+/);
     assert.match(second.stderr, /--runtime-dir/);
     assert.equal(await snapshot(lab), during);
-    assert.deepEqual(await probe(lab), ALL_PROBES);
+    assert.deepEqual(await probe(lab, PATIENCE), ALL_PROBES);
     await node.stopDaemon();
   },
 );
@@ -220,10 +203,8 @@ Deno.test({
   name: "an interface that was removed is told of, and one of its name used when it comes",
   ignore,
 }, async () => {
-  await using lab = await Lab.create({ nodes: 2, clients: 1 });
+  await using lab = await startFarm({ nodes: 2, clients: 1 });
   const node = lab.node(1);
-  await lab.startServices();
-  await lab.startNodes();
   const settings = ["net.ipv4.conf.eth0.arp_ignore", "net.ipv6.conf.eth0.drop_unicast_in_l2_multicast"];
   const before = await lab.run("n1", ["sysctl", ...settings]);
   await lab.run("n1", ["ip", "link", "delete", "eth0"]);
@@ -241,33 +222,21 @@ Deno.test({
   await lab.namespace("n1").ip(stationCommands(node.station));
   await lab.waitForMembers(["n1", "n2"], NOTICED_MS);
   assert.equal(await lab.run("n1", ["sysctl", ...settings]), before);
-  const answers = await lab.clients[0].request({
-    protocol: "tcp",
-    address: lab.virtualIps.ipv4[0],
-    port: LAB_PORTS.http,
-    count: 100,
-  });
+  const answers = await lab.clients[0].request({ ...http(lab), count: 100 });
   assert.deepEqual(new Set(answers.map(({ node, error }) => node ?? error)), new Set(["n1", "n2"]));
   await node.stopDaemon();
   assert.doesNotMatch(await lab.run("n1", ["ip", "-o", "link"]), /vipfarm/, "the TUN device is still there");
 });
 
 Deno.test({ name: "an interface that was down for a while is used again", ignore }, async () => {
-  await using lab = await Lab.create({ nodes: 2, clients: 1 });
-  await lab.startServices();
-  await lab.startNodes();
+  await using lab = await startFarm({ nodes: 2, clients: 1 });
   await lab.run("n1", ["ip", "link", "set", "eth0", "down"]);
   await lab.waitFor(
     async () => (await lab.node(2).farm()).members.find(({ name }) => name === "n1")?.state === "dead",
     NOTICED_MS,
     "n2 to replace n1",
   );
-  const request = {
-    protocol: "tcp",
-    address: lab.virtualIps.ipv4[0],
-    port: LAB_PORTS.http,
-    count: 100,
-  } as const;
+  const request = { ...http(lab), count: 100 };
   const alone = await lab.clients[0].request(request);
   assert.ok(alone.every(({ node }) => node === "n2"));
   await lab.run("n1", ["ip", "link", "set", "eth0", "up"]);
@@ -275,15 +244,3 @@ Deno.test({ name: "an interface that was down for a while is used again", ignore
   const both = await lab.clients[0].request(request);
   assert.deepEqual(new Set(both.map(({ node, error }) => node ?? error)), new Set(["n1", "n2"]));
 });
-
-function runArgv(node: LabNode): string[] {
-  return vipfarmArgv(
-    "run",
-    "-c",
-    node.configPath,
-    "--node",
-    node.name,
-    "--runtime-dir",
-    node.runtimeDirectory,
-  );
-}

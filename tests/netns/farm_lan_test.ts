@@ -1,8 +1,9 @@
 /** The self-test of the LAN on a real bridge that does not flood, or has learned what it must not learn. */
 
 import assert from "node:assert/strict";
-import { type Lab, LAB_PORTS } from "../../src/lab/lab.ts";
-import { eventsOf, ignore, metric, startFarm } from "./farm_failure_support.ts";
+import type { Lab } from "../../src/lab/lab.ts";
+import { eventsOf, ignore, metric } from "./farm_failure_support.ts";
+import { http, startFarm } from "./farm_support.ts";
 
 /** Ten seconds are compared, three times in a row; a loaded machine gets its time. */
 const REPORT_MS = 45_000;
@@ -19,14 +20,7 @@ const status = (lab: Lab, name: string) => lab.node(name).api<Warned>("GET", "/a
 /** Sends requests, answered or not, until `over` says so. */
 async function traffic(lab: Lab, over: () => boolean): Promise<void> {
   while (!over()) {
-    await lab.clients[0].request({
-      protocol: "tcp",
-      address: lab.virtualIps.ipv4[0],
-      port: LAB_PORTS.http,
-      count: 100,
-      everyMs: 20,
-      timeoutMs: 500,
-    });
+    await lab.clients[0].request({ ...http(lab), count: 100, everyMs: 20, timeoutMs: 500 });
   }
 }
 
@@ -56,6 +50,8 @@ Deno.test({
   const mac = vips.find(({ address }) => address === lab.virtualIps.ipv4[0])!.mac;
   let over = false;
   const sending = traffic(lab, () => over);
+  // It is waited for below.
+  sending.catch(() => {});
   try {
     // What a node sees while all is well, so that the counts are known to be real.
     await lab.waitFor(

@@ -1,19 +1,13 @@
 /** Heartbeats over more than one network, by unicast peers, and over IPv6 alone: real daemons on real bridges. */
 
 import assert from "node:assert/strict";
-import { Lab, LAB_PORTS, type LabOptions } from "../../src/lab/lab.ts";
+import { Lab, LAB_PORTS } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
-import {
-  answersFilter,
-  doublyAnswered,
-  eventsOf,
-  failures,
-  ignore,
-  metric,
-  segmentsOf,
-  startFarm,
-} from "./farm_failure_support.ts";
-import { addSecondNetwork } from "./second_network.ts";
+import { waitFor } from "../../src/lab/wait.ts";
+import { AnswerCaptures, doublyAnswered } from "./farm_answers.ts";
+import { eventsOf, failures, ignore, metric } from "./farm_failure_support.ts";
+import { bringUp, http, startFarm } from "./farm_support.ts";
+import { addSecondNetwork, cutNodesApart } from "./second_network.ts";
 
 /** The loss of a network is reported after one second, looked at once a second; a loaded machine gets its time. */
 const REPORT_MS = 20_000;
@@ -29,25 +23,19 @@ interface NetworksView {
 
 /** Status with every network reported on: that happens once a second. */
 async function networksOf(node: LabNode, others: number): Promise<NetworksView> {
-  for (;;) {
-    const view = await node.api<NetworksView>("GET", "/api/v1/farm");
-    const networks = view.heartbeat_networks;
-    if (networks.length > 0 && networks.every(({ members }) => members.length === others)) return view;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  return await waitFor(
+    async () => {
+      const view = await node.api<NetworksView>("GET", "/api/v1/farm");
+      const networks = view.heartbeat_networks;
+      return networks.length > 0 && networks.every(({ members }) => members.length === others) && view;
+    },
+    REPORT_MS,
+    `${node.name} to report on every network`,
+  );
 }
 
 const warned = async (node: LabNode) =>
   (await node.api<NetworksView>("GET", "/api/v1/farm")).warnings.map(({ kind }) => kind);
-
-/** Cuts (or mends) the nodes off from each other on one bridge; clients go on reaching all of them. */
-async function cutNodes(lab: Lab, suffix: "" | "b"): Promise<void> {
-  for (const a of lab.nodes) {
-    for (const b of lab.nodes) {
-      if (a !== b) await lab.cutBetween(`${a.name}${suffix}`, `${b.name}${suffix}`);
-    }
-  }
-}
 
 /** Sums a counter of the membership over all nodes. */
 async function total(lab: Lab, name: string): Promise<number> {
@@ -56,41 +44,17 @@ async function total(lab: Lab, name: string): Promise<number> {
 
 /** Requests while `during` runs: each is answered, and by one node. */
 async function withRequests(lab: Lab, during: () => Promise<void>): Promise<void> {
-  const [client] = lab.clients;
-  const filter = answersFilter(lab.virtualIps.ipv4[0]);
-  const captures = await Promise.all(
-    lab.nodes.map(async ({ name }) => ({ name, capture: await lab.capture(name, "eth0", filter) })),
-  );
-  const sending = client.request({
-    protocol: "tcp",
-    address: lab.virtualIps.ipv4[0],
-    port: LAB_PORTS.http,
-    count: 600,
-    everyMs: 10,
-    timeoutMs: 5_000,
-  });
-  await during();
-  const answers = await sending;
-  for (const { capture } of captures) await capture.stop();
-  const segments = (await Promise.all(captures.map(({ name, capture }) => segmentsOf(name, capture)))).flat();
-  assert.deepEqual(doublyAnswered(segments), [], "no SYN is answered twice");
+  const captures = await AnswerCaptures.start(lab);
+  const [answers] = await Promise.all([
+    lab.clients[0].request({ ...http(lab), count: 600, everyMs: 10, timeoutMs: 5_000 }),
+    during(),
+  ]);
+  assert.deepEqual(doublyAnswered(await captures.stop()), [], "no SYN is answered twice");
   assert.equal(failures(answers), "", "every request is answered");
 }
 
-/** A farm on two networks. */
-async function startOnTwo(options: Omit<LabOptions, "nodes" | "clients"> = {}): Promise<Lab> {
-  const lab = await Lab.create({ nodes: 3, clients: 1, ...options });
-  try {
-    await addSecondNetwork(lab);
-    await lab.startServices();
-    await lab.startNodes();
-    await Promise.all(lab.clients.map((client) => client.start()));
-    return lab;
-  } catch (error) {
-    await lab.dispose();
-    throw error;
-  }
-}
+/** A farm whose heartbeats go over two networks. */
+const ON_TWO = { nodes: 3, clients: 1, config: { heartbeat: { interfaces: ["eth0", "eth1"] } } };
 
 Deno.test(
   {
@@ -99,7 +63,9 @@ Deno.test(
     ignore,
   },
   async () => {
-    await using lab = await startOnTwo({ config: { heartbeat: { interfaces: ["eth0", "eth1"] } } });
+    await using lab = await Lab.create(ON_TWO);
+    await addSecondNetwork(lab);
+    await bringUp(lab);
     for (const node of lab.nodes) {
       const { heartbeat_networks: networks, warnings } = await networksOf(node, 2);
       assert.deepEqual(networks.map(({ network }) => network), [
@@ -111,7 +77,7 @@ Deno.test(
     const troubles = ["vipfarm_suspicions_total", "vipfarm_silences_total", "vipfarm_rejoins_total"];
     const before = await Promise.all(troubles.map((name) => total(lab, name)));
     await withRequests(lab, async () => {
-      await cutNodes(lab, "");
+      await cutNodesApart(lab);
       await Promise.all(lab.nodes.map((node) =>
         lab.waitFor(
           async () => (await warned(node)).includes("heartbeat.network_lost"),
@@ -142,7 +108,9 @@ Deno.test(
 Deno.test(
   { name: "two heartbeat networks, both lost: then, and only then, a node is replaced", ignore },
   async () => {
-    await using lab = await startOnTwo({ config: { heartbeat: { interfaces: ["eth0", "eth1"] } } });
+    await using lab = await Lab.create(ON_TWO);
+    await addSecondNetwork(lab);
+    await bringUp(lab);
     await lab.cut("n3b");
     await lab.waitFor(
       async () => (await warned(lab.node(1))).includes("heartbeat.network_partial"),
@@ -185,8 +153,7 @@ for (
   Deno.test({ name: `peers over ${name}: a farm on a network that drops multicast`, ignore }, async () => {
     await using lab = await Lab.create({ nodes: 3, clients: 1, config: { heartbeat: { peers } } });
     await dropMulticast(lab);
-    await lab.startServices();
-    await lab.startNodes();
+    await bringUp(lab);
     for (const node of lab.nodes) {
       const { heartbeat_networks: networks } = await networksOf(node, 2);
       assert.deepEqual(networks.map(({ network }) => network), [`eth0 (peers over ${name})`]);
@@ -202,8 +169,7 @@ Deno.test({ name: "a farm on IPv6 alone: no node has an IPv4 address", ignore },
   for (const { namespace, station } of lab.nodes) {
     await namespace.ip([`addr del ${station.ipv4}/24 dev eth0`]);
   }
-  await lab.startServices();
-  await lab.startNodes();
+  await bringUp(lab);
   const { heartbeat_networks: [{ network }] } = await networksOf(lab.node(1), 2);
   assert.equal(network, "eth0 (multicast ff02::5646)");
   const answers = await lab.clients[0].request({

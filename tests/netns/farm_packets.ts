@@ -34,7 +34,6 @@ export class Farm {
     const nodes = await Promise.all(
       lab.nodes.map(async ({ name }) => [await ownMac(lab, name), name] as const),
     );
-    await lab.clients[0].start();
     return new Farm(
       await Watch.start(lab),
       lab.clients[0].station,

@@ -26,7 +26,6 @@ Deno.test({ name: "nodes with and without the prefilter", ignore: reason !== und
   await lab.startNode(without.name, { env: OFF });
   await lab.waitForMembers(lab.nodes.map(({ name }) => name));
   const [client] = lab.clients;
-  await client.start();
   const burst = (protocol: "tcp" | "udp", family: "ipv4" | "ipv6") =>
     client.request({
       protocol,

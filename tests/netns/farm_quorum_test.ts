@@ -1,17 +1,10 @@
 /** Full cuts of real farms that ask for a quorum, with clients on both sides. */
 
 import assert from "node:assert/strict";
-import { Lab, LAB_PORTS } from "../../src/lab/lab.ts";
-import {
-  answersFilter,
-  doublyAnswered,
-  eventsOf,
-  failures,
-  ignore,
-  metric,
-  segmentsOf,
-  startFarm,
-} from "./farm_failure_support.ts";
+import type { Lab } from "../../src/lab/lab.ts";
+import { AnswerCaptures, doublyAnswered } from "./farm_answers.ts";
+import { eventsOf, failures, ignore, metric } from "./farm_failure_support.ts";
+import { http, startFarm } from "./farm_support.ts";
 
 /** Suspecting and replacing take half a second; a loaded machine gets its time. */
 const REACTION_MS = 20_000;
@@ -37,6 +30,15 @@ function withQuorum(lab: Lab, name: string): Promise<boolean> {
   );
 }
 
+/** Waits until n1 has replaced the node. */
+function replaced(lab: Lab, name: string): Promise<boolean> {
+  return lab.waitFor(
+    async () => (await lab.node(1).farm()).members.find((member) => member.name === name)?.state === "dead",
+    REACTION_MS,
+    `n1 to replace ${name}`,
+  );
+}
+
 /** The cable between two groups of stations. */
 async function cutApart(lab: Lab, side: readonly string[], other: readonly string[]): Promise<void> {
   for (const a of side) {
@@ -55,40 +57,19 @@ Deno.test(
       clients: 1,
       config: { nodes: { n1: {}, n2: {}, n3: {} }, quorum: "majority" },
     });
-    const [client] = lab.clients;
-    const filter = answersFilter(lab.virtualIps.ipv4[0]);
-    const captures = await Promise.all(
-      lab.nodes.map(async ({ name }) => ({ name, capture: await lab.capture(name, "eth0", filter) })),
-    );
-    const sending = client.request({
-      protocol: "tcp",
-      address: lab.virtualIps.ipv4[0],
-      port: LAB_PORTS.http,
-      count: 500,
-      everyMs: 10,
-      timeoutMs: 6_000,
-    });
-    // The client reaches all three: without a quorum both farms would answer it.
-    await cutApart(lab, ["n3"], ["n1", "n2"]);
-    await Promise.all([
-      withoutQuorum(lab, "n3"),
-      lab.waitFor(
-        async () => {
-          const dead = (await lab.node(1).farm()).members.find(({ name }) => name === "n3");
-          return dead?.state === "dead";
-        },
-        REACTION_MS,
-        "n1 to replace n3",
-      ),
+    const captures = await AnswerCaptures.start(lab);
+    const [answers] = await Promise.all([
+      lab.clients[0].request({ ...http(lab), count: 500, everyMs: 10, timeoutMs: 6_000 }),
+      (async () => {
+        // The client reaches all three: without a quorum both farms would answer it.
+        await cutApart(lab, ["n3"], ["n1", "n2"]);
+        await Promise.all([withoutQuorum(lab, "n3"), replaced(lab, "n3")]);
+      })(),
     ]);
     assert.ok((await eventsOf(lab.node(3))).some(({ kind }) => kind === "self.no_quorum"));
-    const answers = await sending;
     await lab.heal();
     await withQuorum(lab, "n3");
-    for (const { capture } of captures) await capture.stop();
-    const segments = (await Promise.all(captures.map(({ name, capture }) => segmentsOf(name, capture))))
-      .flat();
-    assert.deepEqual(doublyAnswered(segments), []);
+    assert.deepEqual(doublyAnswered(await captures.stop()), []);
     assert.equal(failures(answers), "");
   },
 );
@@ -116,17 +97,8 @@ for (const witness of ["10.86.70.101", "fd86:70::101"]) {
       });
       await cutApart(lab, ["n2"], ["n1", "c1"]);
       await Promise.all([withoutQuorum(lab, "n2"), withQuorum(lab, "n1")]);
-      await lab.waitFor(
-        async () => (await lab.node(1).farm()).members.find(({ name }) => name === "n2")?.state === "dead",
-        REACTION_MS,
-        "n1 to replace n2",
-      );
-      const answers = await lab.clients[0].request({
-        protocol: "tcp",
-        address: lab.virtualIps.ipv4[0],
-        port: LAB_PORTS.http,
-        count: 40,
-      });
+      await replaced(lab, "n2");
+      const answers = await lab.clients[0].request({ ...http(lab), count: 40 });
       assert.deepEqual(new Set(answers.map(({ node, error }) => node ?? error)), new Set(["n1"]));
       await lab.heal();
       await withQuorum(lab, "n2");

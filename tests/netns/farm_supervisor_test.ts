@@ -3,14 +3,14 @@
  * thousand open connections that carry numbered data, and to new ones.
  */
 import assert from "node:assert/strict";
+import { SNAP_BYTES_HEADERS } from "../../src/lab/capture.ts";
 import { Lab, LAB_PORTS } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
-import { labUnavailable } from "../../src/lab/privilege.ts";
-import { eventsOf, ownership, portsWhere } from "./farm_failure_support.ts";
+import { runs } from "./application_support.ts";
+import { eventsOf, ignore, ownership, portsWhere } from "./farm_failure_support.ts";
+import { http, startFarm, wallMs } from "./farm_support.ts";
+import { workerOf } from "./ops_threads.ts";
 import { startStreamServer, Streams } from "./streams.ts";
-
-const unavailable = await labUnavailable();
-const ignore = unavailable !== undefined;
 
 const STREAM_PORT = 8090;
 const CONNECTIONS = 1_000;
@@ -23,6 +23,8 @@ const SERVICES = [
 ];
 /** The hold of a crashed program: src/supervisor/supervisor.ts. */
 const HOLD_MS = 5_000;
+/** The kernel ends a program with its supervisor, and takes its devices away; a loaded machine gets its time. */
+const GONE_MS = 20_000;
 
 /** Three nodes; all the streams are in the kernel of the first, two thirds of them in buckets of the others. */
 async function farmWithStreams(count: number): Promise<{ lab: Lab; n1: LabNode; streams: Streams }> {
@@ -53,10 +55,6 @@ async function farmWithStreams(count: number): Promise<{ lab: Lab; n1: LabNode; 
   }
 }
 
-function workerOf(node: LabNode): number {
-  return Number(Deno.readTextFileSync(`${node.runtimeDirectory}/worker.pid`).trim());
-}
-
 function hasEvent(node: LabNode, kind: string): () => Promise<boolean> {
   return async () => (await eventsOf(node).catch(() => [])).some((event) => event.kind === kind);
 }
@@ -65,27 +63,16 @@ async function replacedAt(node: LabNode): Promise<string | undefined> {
   return (await eventsOf(node)).find(({ kind }) => kind === "program.replaced")?.at;
 }
 
-/** Wall clock as the client program uses it. */
-function nowMs(): number {
-  return performance.timeOrigin + performance.now();
-}
-
 Deno.test({ name: "SIGUSR2: nobody notices that the program was replaced", ignore }, async () => {
   const { lab, n1, streams } = await farmWithStreams(CONNECTIONS);
   await using _ = lab;
   const supervisor = n1.daemon!.pid;
-  const capture = await lab.capture("c1", "eth0", "tcp[tcpflags] & (tcp-syn|tcp-rst) != 0");
+  const filter = "tcp[tcpflags] & (tcp-syn|tcp-rst) != 0";
+  const capture = await lab.capture("c1", "eth0", filter, SNAP_BYTES_HEADERS);
   const views = await n1.farm();
   await streams.states();
   const former = workerOf(n1);
-  const attempts = lab.clients[0].request({
-    protocol: "tcp",
-    address: lab.virtualIps.ipv4[0],
-    port: LAB_PORTS.http,
-    count: 400,
-    everyMs: 20,
-    timeoutMs: 5_000,
-  });
+  const attempts = lab.clients[0].request({ ...http(lab), count: 400, everyMs: 20, timeoutMs: 5_000 });
   Deno.kill(supervisor, "SIGUSR2");
   await lab.waitFor(hasEvent(n1, "program.replaced"), 30_000, "the program to be replaced");
   assert.notEqual(workerOf(n1), former);
@@ -93,6 +80,14 @@ Deno.test({ name: "SIGUSR2: nobody notices that the program was replaced", ignor
   await streams.goOn();
   const states = await streams.states();
   const answers = await attempts;
+  const synAcks = (lines: readonly string[]) => lines.filter((line) => line.includes("Flags [S.]"));
+  const served = answers.filter(({ node }) => node !== undefined);
+  // What tcpdump has not read when it is stopped is not in the file.
+  await lab.waitFor(
+    async () => synAcks(await capture.lines()).length >= served.length,
+    30_000,
+    "every answer to a SYN to be in the file",
+  );
   await capture.stop();
 
   const seen = await capture.lines();
@@ -105,7 +100,7 @@ Deno.test({ name: "SIGUSR2: nobody notices that the program was replaced", ignor
   const slow = answers.filter(({ durationMs }) => durationMs >= 1_000);
   assert.deepEqual(slow, [], `slow attempts; replaced at ${await replacedAt(n1)}`);
   assert.deepEqual(seen.filter((line) => line.includes("Flags [R")), [], "resets");
-  const answered = seen.filter((line) => line.includes("Flags [S.]")).map((line) =>
+  const answered = synAcks(seen).map((line) =>
     / > (\S+): Flags \[S\.\].* ack (\d+)/.exec(line)!.slice(1).join(" ")
   );
   assert.ok(answered.length >= answers.length, `${answered.length} answers to SYNs seen`);
@@ -165,17 +160,9 @@ Deno.test(
     let slowestMs = 0;
     for (let kill = 0; kill < 3; kill++) {
       await streams.states();
-      const attempts = client.request({
-        protocol: "tcp",
-        address: lab.virtualIps.ipv4[0],
-        port: LAB_PORTS.http,
-        count: 300,
-        sources,
-        everyMs: 5,
-        timeoutMs: 4_000,
-      });
+      const attempts = client.request({ ...http(lab), count: 300, sources, everyMs: 5, timeoutMs: 4_000 });
       await new Promise((resolve) => setTimeout(resolve, 300));
-      const killedMs = nowMs();
+      const killedMs = wallMs();
       Deno.kill(workerOf(n1), "SIGKILL");
       const answers = await attempts;
       // A SYN that was lost is repeated a second later: the first one that each answered at once tells when it was there.
@@ -191,7 +178,7 @@ Deno.test(
       assert.deepEqual(states.filter(({ error }) => error !== undefined), [], "streams broken");
       slowestMs = Math.max(slowestMs, ...states.map((state) => state.slowestMs));
       // Two crashes within the hold are another story.
-      const restMs = killedMs + HOLD_MS + 500 - nowMs();
+      const restMs = killedMs + HOLD_MS + 500 - wallMs();
       if (restMs > 0) await new Promise((resolve) => setTimeout(resolve, restMs));
     }
     const shown = elsewhereMs.map((each) => each.toFixed(0)).join(", ");
@@ -212,14 +199,14 @@ Deno.test(
     const mine = (await streams.states()).map(({ port }) => port);
     const good = await Deno.readTextFile(n1.configPath);
     await Deno.writeTextFile(n1.configPath, "farm: [");
-    const killedMs = nowMs();
+    const killedMs = wallMs();
     Deno.kill(workerOf(n1), "SIGKILL");
     await lab.waitFor(
       async () => (await streams.states()).every(({ error }) => error !== undefined),
       HOLD_MS + 25_000,
       "all connections to be reset",
     );
-    const tookMs = nowMs() - killedMs;
+    const tookMs = wallMs() - killedMs;
     const errors = (await streams.states()).map(({ error }) => error);
     assert.equal(errors.length, mine.length);
     // Who writes in the moment of the reset is told that the pipe is broken.
@@ -236,19 +223,16 @@ Deno.test({
   name: "SIGKILL of the supervisor: the node is silent, and the host is put back by the next start",
   ignore,
 }, async () => {
-  await using lab = await Lab.create({ nodes: 2, clients: 1 });
-  await lab.startServices();
-  await lab.startNodes();
-  await lab.waitForMembers(["n1", "n2"]);
+  await using lab = await startFarm({ nodes: 2, clients: 1 });
   const [n1] = lab.nodes;
   const worker = workerOf(n1);
   const settings = async () =>
     (await lab.exec("n1", ["sysctl", "-n", "net.ipv4.conf.eth0.arp_ignore"])).stdout.trim();
   assert.equal(await settings(), "1");
   await n1.killDaemon();
-  await lab.waitFor(() => Promise.resolve(!alive(worker)), 2_000, "the program to end with its supervisor");
+  await lab.waitFor(() => !runs(worker), GONE_MS, "the program to end with its supervisor");
   const links = async () => (await lab.exec("n1", ["ip", "-br", "address"])).stdout;
-  await lab.waitFor(async () => !(await links()).includes("vipfarm0"), 2_000, "the virtual IPs to be gone");
+  await lab.waitFor(async () => !(await links()).includes("vipfarm0"), GONE_MS, "the virtual IPs to be gone");
   assert.equal(await settings(), "1", "nobody is there to put it back yet");
   await lab.startNode(1);
   await lab.waitForMembers(["n1", "n2"]);
@@ -256,14 +240,6 @@ Deno.test({
   await n1.stopDaemon();
   assert.equal(await settings(), "0");
 });
-
-function alive(pid: number): boolean {
-  try {
-    return !/^State:\s+[ZX]/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
-  } catch {
-    return false;
-  }
-}
 
 Deno.test(
   { name: "SIGTERM while the program is being replaced: the node leaves in order", ignore },

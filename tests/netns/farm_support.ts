@@ -1,7 +1,8 @@
 /** What the tests of a whole farm share: bringing one up, asking every node, and reading its counters. */
 
 import assert from "node:assert/strict";
-import { Lab, type LabOptions, type StartOptions } from "../../src/lab/lab.ts";
+import { vipfarmArgv } from "../../src/host/program.ts";
+import { Lab, LAB_PORTS, type LabOptions, type StartOptions } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
 import { labUnavailable } from "../../src/lab/privilege.ts";
 
@@ -21,14 +22,40 @@ export async function startFarm(options: LabOptions, start: StartOptions = {}): 
   const lab = await Lab.create(options);
   try {
     await Deno.writeTextFile(`${lab.directory}/secret`, btoa(SECRET) + "\n", { mode: 0o600 });
-    await Promise.all([lab.startServices(), lab.startNodes(start)]);
-    await waitForClaims(lab);
+    await bringUp(lab, start);
     return lab;
   } catch (error) {
-    for (const node of lab.nodes) console.log(`log of ${node.name}:\n${await node.log()}`);
     await lab.dispose();
     throw error;
   }
+}
+
+/** Starts everything in a lab, and waits until every bucket is claimed by one node. */
+export async function bringUp(lab: Lab, start: StartOptions = {}): Promise<void> {
+  try {
+    await Promise.all([lab.startServices(), lab.startNodes(start)]);
+    await Promise.all(lab.clients.map((client) => client.start()));
+    await waitForClaims(lab);
+  } catch (error) {
+    for (const node of lab.nodes) console.log(`log of ${node.name}:\n${await node.log()}`);
+    throw error;
+  }
+}
+
+/** The HTTP service on the first virtual IP, for a batch of requests. */
+export function http(lab: Lab) {
+  return { protocol: "tcp", address: lab.virtualIps.ipv4[0], port: LAB_PORTS.http } as const;
+}
+
+/** What runs the daemon of a node. */
+export function runArgv(node: LabNode): string[] {
+  const { configPath, name, runtimeDirectory } = node;
+  return vipfarmArgv("run", "-c", configPath, "--node", name, "--runtime-dir", runtimeDirectory);
+}
+
+/** Milliseconds since 1970, as the clients count. */
+export function wallMs(): number {
+  return performance.timeOrigin + performance.now();
 }
 
 interface Claims {

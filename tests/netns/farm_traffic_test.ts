@@ -36,7 +36,6 @@ for (const { mode, weights } of FARMS) {
         nodes: Object.fromEntries(Object.entries(weights).map(([node, weight]) => [node, { weight }])),
       },
     });
-    await lab.clients[0].start();
     const watch = await Watch.start(lab);
     const virtual = [...lab.virtualIps.ipv4, ...lab.virtualIps.ipv6];
     const answered: Array<{ protocol: "tcp" | "udp"; answer: Answer }> = [];

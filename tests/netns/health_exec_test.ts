@@ -62,21 +62,24 @@ Deno.test({
     for (const name of ["failing", "hanging", "missing", "not_executable", "nobody"]) {
       await health.untilCheck(name, "down");
     }
-    const { state } = await health.status();
-    const reason = (name: string) => state!.checks.find((check) => check.name === name)!.reason;
-    assert.match(reason("good"), /good succeeded$/);
-    assert.match(reason("failing"), /failing exited with status 3: no room left on the disk$/);
-    assert.equal(
-      state!.checks.find(({ name }) => name === "failing")!.output,
-      "first\nno room left on the disk",
+    await health.untilReason("good", "up", /good succeeded$/);
+    const failing = await health.untilReason(
+      "failing",
+      "down",
+      /failing exited with status 3: no room left on the disk$/,
     );
-    assert.match(reason("hanging"), /hanging did not end within 0.3 s and was killed$/);
-    assert.match(reason("missing"), /^\/nothing\/here could not be started: there is no such file/);
-    assert.match(reason("not_executable"), /could not be started: permission denied/);
-    assert.match(reason("weight"), /gave weight 40$/);
-    assert.match(reason("nobody"), /no such user/);
-    assert.equal(state!.services.http.weight, 40);
-    assert.equal(state!.checks.find(({ name }) => name === "user")!.output, "nobody");
+    assert.equal(failing.output, "first\nno room left on the disk");
+    await health.untilReason("hanging", "down", /hanging did not end within 0.3 s and was killed$/);
+    await health.untilReason(
+      "missing",
+      "down",
+      /^\/nothing\/here could not be started: there is no such file/,
+    );
+    await health.untilReason("not_executable", "down", /could not be started: permission denied/);
+    await health.untilReason("weight", "up", /gave weight 40$/);
+    await health.untilReason("nobody", "down", /no such user/);
+    await health.untilStatus("http has that weight", ({ services }) => services.http.weight === 40);
+    assert.equal((await health.untilReason("user", "up", /succeeded$/)).output, "nobody");
     // Hanging programs are there while they run, and never more than one of a check.
     assert.ok(
       marked(mark).filter((command) => command.includes("/hanging")).length <= 2,

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { Lab, LAB_PORTS } from "../../src/lab/lab.ts";
-import { afterMs, eventOf, eventsOf, Load, PATIENCE_MS } from "./application_support.ts";
+import { afterMs, eventOf, Load, PATIENCE_MS } from "./application_support.ts";
+import { eventsOf } from "./farm_failure_support.ts";
 import { farmUnavailable } from "./farm_support.ts";
 
 /** Requests of the client: 50 a second. */

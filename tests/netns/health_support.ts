@@ -114,6 +114,16 @@ export class HealthRun {
     }
   }
 
+  /** Waits until the check has this state for this reason: on a busy machine its time may run out first. */
+  async untilReason(name: string, state: CheckStatus["state"], reason: RegExp): Promise<CheckStatus> {
+    const find = ({ checks }: HealthState) => checks.find((each) => each.name === name)!;
+    const now = await this.untilStatus(
+      `check ${name} is ${state}: ${reason}`,
+      (status) => find(status).state === state && reason.test(find(status).reason),
+    );
+    return find(now);
+  }
+
   /** Takes up other checks. */
   async reconfigure(checks: string): Promise<void> {
     await this.#input.write(new TextEncoder().encode(`${this.#write(checks)}\n`));

@@ -5,11 +5,11 @@
  */
 
 import assert from "node:assert/strict";
-import { vipfarmArgv } from "../../src/host/program.ts";
 import type { Lab } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
 import { searchPath } from "../../src/lab/process.ts";
 import { FakeServiceManager } from "../unix_datagrams.ts";
+import { runArgv } from "./farm_support.ts";
 
 const UNIT = await Deno.readTextFile(new URL("../../config/systemd/vipfarm.service", import.meta.url));
 const REPOSITORY = new URL("../../", import.meta.url).pathname.replace(/\/$/, "");
@@ -95,18 +95,9 @@ function serviceArgv(node: LabNode): string[] {
   const capabilities = unitSetting("AmbientCapabilities").split(" ")
     .map((name) => `+${name.replace("CAP_", "").toLowerCase()}`).join(",");
   assert.equal(unitSetting("CapabilityBoundingSet"), unitSetting("AmbientCapabilities"));
-  const run = vipfarmArgv(
-    "run",
-    "-c",
-    node.configPath,
-    "--node",
-    node.name,
-    "--runtime-dir",
-    node.runtimeDirectory,
-  )
-    .map((argument) =>
-      argument === Deno.execPath() ? `${PLACES.deno}/${argument.replace(/^.*\//, "")}` : seen(argument)
-    );
+  const run = runArgv(node).map((argument) =>
+    argument === Deno.execPath() ? `${PLACES.deno}/${argument.replace(/^.*\//, "")}` : seen(argument)
+  );
   const script = [
     "set -e",
     "mount -t tmpfs none /mnt",

@@ -8,6 +8,7 @@ import type { Answer } from "../../src/lab/client_protocol.ts";
 import { Lab, LAB_PORTS } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
 import { eventsOf, failures, ignore, realtimeThreads } from "./farm_failure_support.ts";
+import { http } from "./farm_support.ts";
 import { NodeService } from "./ops_service.ts";
 import { workerOf } from "./ops_threads.ts";
 import { startStreamServer, Streams } from "./streams.ts";
@@ -21,10 +22,6 @@ const EVERY_MS = 500, NUMBERS = 64;
 const RETRANSMISSION_MS = 1_000;
 
 const NODES = ["n1", "n2", "n3"];
-
-function total(values: ReadonlyArray<readonly Answer[]>): readonly Answer[] {
-  return values.flat();
-}
 
 async function hostState(lab: Lab, node: LabNode): Promise<string> {
   const script = "ip -br link; ip -br address; sysctl -a -r '^net[.]ipv[46][.]conf[.]eth0[.]' | sort";
@@ -111,20 +108,15 @@ Deno.test({
   const unbroken = async (what: string, attemptMsMax: number, during: () => Promise<void>) => {
     await Promise.all(streams.map((each) => each.states()));
     let over = false;
-    const batches: Array<Promise<readonly Answer[]>> = [];
+    const answers: Answer[] = [];
     const attempting = (async () => {
-      while (!over) {
-        const batch = lab.clients[0].request({
-          protocol: "tcp",
-          address: lab.virtualIps.ipv4[0],
-          port: LAB_PORTS.http,
-          count: ATTEMPTS_PER_S,
-          everyMs: 1_000 / ATTEMPTS_PER_S,
-          timeoutMs: 8_000,
-        });
-        batches.push(batch);
-        await batch;
-      }
+      const batch = {
+        ...http(lab),
+        count: ATTEMPTS_PER_S,
+        everyMs: 1_000 / ATTEMPTS_PER_S,
+        timeoutMs: 8_000,
+      };
+      while (!over) answers.push(...await lab.clients[0].request(batch));
     })();
     // What fails meanwhile comes first; the client may end by that.
     attempting.catch(() => {});
@@ -132,7 +124,6 @@ Deno.test({
     await goOn();
     over = true;
     await attempting;
-    const answers = total(await Promise.all(batches));
     const states = (await Promise.all(streams.map((each) => each.states()))).flat();
     assert.deepEqual(states.filter(({ error }) => error !== undefined), [], `${what}: streams broken`);
     assert.equal(states.length, CONNECTIONS);

@@ -5,6 +5,7 @@ import { lines } from "../../src/lab/lines.ts";
 import type { Lab } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
 import { realtimeThreads } from "./farm_failure_support.ts";
+import { wallMs } from "./farm_support.ts";
 
 /** Process id of the worker. */
 export function workerOf(node: LabNode): number {
@@ -27,12 +28,12 @@ export async function packetThread(node: LabNode): Promise<number> {
 
 /** Makes a thread hang until its process is killed; gives the moment. */
 export async function hang(lab: Lab, node: LabNode, thread: number): Promise<number> {
-  const program = new URL("./ops_hang.ts", import.meta.url).pathname;
+  const program = new URL("./farm_failure_pause.ts", import.meta.url).pathname;
   const tracer = lab.spawn(
     node.name,
     [Deno.execPath(), "run", "-A", "--quiet", program, String(thread)],
     { stdout: "piped" },
   );
   assert.equal((await lines(tracer.child.stdout).next()).value, "held");
-  return performance.timeOrigin + performance.now();
+  return wallMs();
 }

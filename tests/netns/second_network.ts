@@ -1,4 +1,4 @@
-/** A lab whose nodes share a second LAN. */
+/** A lab whose nodes share a second LAN, and how they lose each other on one of the two. */
 
 import type { Lab } from "../../src/lab/lab.ts";
 
@@ -14,5 +14,14 @@ export async function addSecondNetwork(lab: Lab): Promise<void> {
   await lab.namespace("bridge").ip(bridge);
   for (const [i, { namespace }] of lab.nodes.entries()) {
     await namespace.ip(["link set eth1 up", `addr add 10.86.71.${i + 1}/24 dev eth1`]);
+  }
+}
+
+/** Cuts the nodes off from each other on one network; clients go on reaching all of them. `b`: on the second. */
+export async function cutNodesApart(lab: Lab, suffix: "" | "b" = ""): Promise<void> {
+  for (const from of lab.nodes) {
+    for (const to of lab.nodes) {
+      if (from !== to) await lab.cutBetween(`${from.name}${suffix}`, `${to.name}${suffix}`);
+    }
   }
 }

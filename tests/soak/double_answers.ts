@@ -2,10 +2,11 @@
 
 import { Lab, LAB_PORTS } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
+import { AnswerCaptures } from "../netns/farm_answers.ts";
 import { processesOf } from "../netns/farm_failure_support.ts";
-import { addSecondNetwork } from "../netns/second_network.ts";
+import { bringUp } from "../netns/farm_support.ts";
+import { addSecondNetwork, cutNodesApart } from "../netns/second_network.ts";
 import {
-  AnswerCaptures,
   judgeAnswers,
   type Outcome,
   pick,
@@ -37,9 +38,7 @@ async function run(trouble: Trouble, { times, seed, progress }: StoryRun): Promi
     },
   });
   await addSecondNetwork(lab);
-  await lab.startServices();
-  await lab.startNodes();
-  await Promise.all(lab.clients.map((client) => client.start()));
+  await bringUp(lab);
   const names = lab.nodes.map(({ name }) => name);
   const captures = await AnswerCaptures.start(lab);
   const requests = new SteadyRequests(lab, PER_SECOND, TIMEOUT_MS);
@@ -80,12 +79,7 @@ async function cutOneWay(lab: Lab, chance: () => number): Promise<void> {
 
 /** Both directions between all nodes on one network, and short; the other network stays whole, and clients reach all. */
 async function cutOneNetwork(lab: Lab, chance: () => number): Promise<void> {
-  const suffix = pick(["", "b"], chance);
-  for (const from of lab.nodes) {
-    for (const to of lab.nodes) {
-      if (from !== to) await lab.cutBetween(`${from.name}${suffix}`, `${to.name}${suffix}`);
-    }
-  }
+  await cutNodesApart(lab, pick(["", "b"] as const, chance));
   await sleep(between(chance, 200, 2_000));
   await lab.heal();
 }

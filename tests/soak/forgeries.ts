@@ -2,8 +2,9 @@
 
 import { deriveKeys } from "../../src/core/keys.ts";
 import type { Lab } from "../../src/lab/lab.ts";
-import { eventsOf, keysOf, metric, startFarm } from "../netns/farm_failure_support.ts";
+import { eventsOf, keysOf, metric } from "../netns/farm_failure_support.ts";
 import { altered, type Datagrams, forged, random, record, send } from "../netns/farm_heartbeat_forger.ts";
+import { startFarm } from "../netns/farm_support.ts";
 import { type Outcome, type Story, type StoryRun } from "./story.ts";
 
 const PER_SECOND = 40_000;

@@ -1,20 +1,18 @@
 /** How long new connections have no answer when a node, or only its daemon, is killed. */
 
-import { Lab } from "../../src/lab/lab.ts";
+import type { Lab } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
 import { outageSince } from "../../src/lab/spread.ts";
-import { failures as kindsOf, ownership, portsWhere, startFarm } from "../netns/farm_failure_support.ts";
 import {
-  http,
-  type Outcome,
-  pick,
+  failures as kindsOf,
+  ownership,
+  portsWhere,
   quantile,
-  random,
   spread,
-  type Story,
-  type StoryRun,
-  wallMs,
-} from "./story.ts";
+} from "../netns/farm_failure_support.ts";
+import { http, startFarm, wallMs } from "../netns/farm_support.ts";
+import { workerOf } from "../netns/ops_threads.ts";
+import { type Outcome, pick, random, type Story, type StoryRun } from "./story.ts";
 
 /** Client ports that are gone through; the same port comes again after some minutes. */
 const PORTS = { first: 10_000, last: 60_000 };
@@ -128,7 +126,7 @@ const kinds: Kind[] = [
     p99MsMax: 100,
     kill(node) {
       const atMs = wallMs();
-      Deno.kill(Number(Deno.readTextFileSync(`${node.runtimeDirectory}/worker.pid`)), "SIGKILL");
+      Deno.kill(workerOf(node), "SIGKILL");
       return Promise.resolve(atMs);
     },
     async revive(_lab, _node, killedMs) {

@@ -1,8 +1,9 @@
 /** What clients learn whose node was killed: a reset, as soon as another node has its flows. */
 
 import { Lab } from "../../src/lab/lab.ts";
+import { spread } from "../netns/farm_failure_support.ts";
 import { startStreamServer, Streams } from "../netns/streams.ts";
-import { type Outcome, pick, random, spread, type Story, type StoryRun } from "./story.ts";
+import { type Outcome, pick, random, type Story, type StoryRun } from "./story.ts";
 
 const CONNECTIONS = 300;
 const STREAM_PORT = 8090;
@@ -58,6 +59,7 @@ async function run({ times, seed, progress }: StoryRun): Promise<Outcome> {
     await lab.waitForMembers(names, 60_000);
     progress(`${kill + 1} kills, resets after ms: ${spread(learned)}`);
   }
+  if (learned.length === 0) failures.push("no client learned anything: nothing was tried");
   if (silent > 0) failures.push(`${silent} connections heard nothing within 20 s`);
   const late = learned.filter((ms) => ms > LEARNED_MS_MAX + RETRANSMISSION_MS).length;
   if (late > 0) failures.push(`${late} learned it later than ${LEARNED_MS_MAX + RETRANSMISSION_MS} ms`);

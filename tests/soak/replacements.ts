@@ -2,9 +2,11 @@
 
 import { Lab, LAB_PORTS } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
-import { eventsOf } from "../netns/farm_failure_support.ts";
+import { eventsOf, spread } from "../netns/farm_failure_support.ts";
+import { bringUp } from "../netns/farm_support.ts";
+import { workerOf } from "../netns/ops_threads.ts";
 import { startStreamServer, Streams } from "../netns/streams.ts";
-import { type Outcome, pick, random, spread, SteadyRequests, type Story, type StoryRun } from "./story.ts";
+import { type Outcome, pick, random, SteadyRequests, type Story, type StoryRun } from "./story.ts";
 
 const CONNECTIONS = 1_000;
 const STREAM_PORT = 8090;
@@ -36,10 +38,8 @@ async function run(kind: Kind, { times, seed, progress }: StoryRun): Promise<Out
       ],
     },
   });
-  await lab.startServices();
   for (const { name } of lab.nodes) await startStreamServer(lab, name, STREAM_PORT);
-  await lab.startNodes();
-  await Promise.all(lab.clients.map((client) => client.start()));
+  await bringUp(lab);
   const resets = await lab.capture(
     "c1",
     "eth0",
@@ -99,12 +99,11 @@ const kinds: Kind[] = [
     attemptsMayFail: false,
     stallMsMax: 1_000,
     async happen(lab, node) {
-      const worker = () => Deno.readTextFileSync(`${node.runtimeDirectory}/worker.pid`);
-      const former = worker();
+      const former = workerOf(node);
       Deno.kill(node.daemon!.pid, "SIGUSR2");
       // The new program's list of events begins with its own.
       await lab.waitFor(
-        async () => worker() !== former && await replaced(node) > 0,
+        async () => workerOf(node) !== former && await replaced(node) > 0,
         90_000,
         `the program of ${node.name} to be replaced`,
       );
@@ -119,7 +118,7 @@ const kinds: Kind[] = [
     // A program starts in a second, and TCP repeats what was lost meanwhile at growing distances.
     stallMsMax: 5_000,
     async happen(_lab, node) {
-      Deno.kill(Number(Deno.readTextFileSync(`${node.runtimeDirectory}/worker.pid`)), "SIGKILL");
+      Deno.kill(workerOf(node), "SIGKILL");
       await new Promise((resolve) => setTimeout(resolve, HOLD_MS));
     },
   },

@@ -1,13 +1,13 @@
 /** Clean stops under new connections. */
 
-import { startFarm } from "../netns/farm_failure_support.ts";
+import { AnswerCaptures } from "../netns/farm_answers.ts";
+import { spread } from "../netns/farm_failure_support.ts";
+import { startFarm } from "../netns/farm_support.ts";
 import {
-  AnswerCaptures,
   judgeAnswers,
   type Outcome,
   pick,
   random,
-  spread,
   SteadyRequests,
   type Story,
   type StoryRun,

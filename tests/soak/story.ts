@@ -1,8 +1,9 @@
-/** What the stories of the soak suite share: how often, what came of it, and steady requests with captures beside. */
+/** What the stories of the soak suite share: how often, what came of it, and steady requests. */
 
 import type { Answer } from "../../src/lab/client_protocol.ts";
-import { type Lab, LAB_PORTS } from "../../src/lab/lab.ts";
-import { answersFilter, doublyAnswered, type Segment, segmentsOf } from "../netns/farm_failure_support.ts";
+import type { Lab } from "../../src/lab/lab.ts";
+import { doublyAnswered, type Segment } from "../netns/farm_answers.ts";
+import { http } from "../netns/farm_support.ts";
 
 /** How a story is run. */
 export interface StoryRun {
@@ -48,30 +49,6 @@ export function pick<T>(from: readonly T[], chance: () => number): T {
   return from[Math.floor(chance() * from.length)];
 }
 
-/** Milliseconds since 1970, as the clients count. */
-export function wallMs(): number {
-  return performance.timeOrigin + performance.now();
-}
-
-/** `min 1, median 2, p95 3, p99 4, max 5 (of 200)` in whole milliseconds. */
-export function spread(values: readonly number[]): string {
-  const at = (part: number) => Math.round(quantile(values, part));
-  return `min ${at(0)}, median ${at(0.5)}, p95 ${at(0.95)}, p99 ${at(0.99)}, max ${
-    at(1)
-  } (of ${values.length})`;
-}
-
-/** The value below which that part of the values lies (nearest rank). */
-export function quantile(values: readonly number[], part: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(part * sorted.length) - 1))];
-}
-
-/** The HTTP service on the first virtual IP, for a batch of requests. */
-export function http(lab: Lab) {
-  return { protocol: "tcp", address: lab.virtualIps.ipv4[0], port: LAB_PORTS.http } as const;
-}
-
 /** New connections without a pause, from every client, until stopped. */
 export class SteadyRequests {
   readonly answers: Answer[] = [];
@@ -86,31 +63,14 @@ export class SteadyRequests {
         this.answers.push(...await client.request(batch));
       }
     }));
+    // What fails is told by stop(); after a failure of something else nobody asks.
+    this.#ended.catch(() => {});
   }
 
   async stop(): Promise<readonly Answer[]> {
     this.#over = true;
     await this.#ended;
     return this.answers;
-  }
-}
-
-/** Captures SYN-ACKs and resets of all nodes. */
-export class AnswerCaptures {
-  private constructor(readonly stop: () => Promise<Segment[]>) {}
-
-  static async start(lab: Lab): Promise<AnswerCaptures> {
-    const filter = answersFilter(lab.virtualIps.ipv4[0]);
-    const captures = await Promise.all(
-      lab.nodes.map(async ({ name }) => ({ name, capture: await lab.capture(name, "eth0", filter, 128) })),
-    );
-    return new AnswerCaptures(async () => {
-      const read = captures.map(async ({ name, capture }) => {
-        await capture.stop();
-        return await segmentsOf(name, capture);
-      });
-      return (await Promise.all(read)).flat();
-    });
   }
 }
 
