@@ -30,7 +30,7 @@ import { NodeState } from "./control/node_state.ts";
 import { type Announcement, Settings } from "./control/settings.ts";
 import { type SupervisorLink } from "./control/supervisor_link.ts";
 import { STOP_STEP_MS_MAX, Thread } from "./control/thread.ts";
-import { EXIT } from "./core/errors.ts";
+import { EXIT, messageOf } from "./core/errors.ts";
 import { type FarmEventInit } from "./core/events.ts";
 import { deriveKeys } from "./core/keys.ts";
 import { SharedClaims } from "./dataplane/shared.ts";
@@ -392,7 +392,7 @@ class Daemon {
         : this.#state.obey(verb, value);
       this.#membership.send({ kind: "answer", id, code, text });
     } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
+      const text = messageOf(error);
       this.#membership.send({ kind: "answer", id, code: "failed", text });
     }
   }

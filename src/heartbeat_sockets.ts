@@ -2,6 +2,7 @@
 import { EchoSocket } from "../ffi/echo_socket.ts";
 import { UdpSocket } from "../ffi/udp_socket.ts";
 import { parseAddress } from "./core/address.ts";
+import { messageOf } from "./core/errors.ts";
 import { type FarmEventInit } from "./core/events.ts";
 import { type MembershipPlan } from "./thread_messages.ts";
 
@@ -45,7 +46,7 @@ export function openSockets(
       unusable({
         severity: "error",
         kind: "heartbeat.network_unusable",
-        message: `No heartbeats on ${label}: ${error instanceof Error ? error.message : String(error)}`,
+        message: `No heartbeats on ${label}: ${messageOf(error)}`,
       });
     }
   }

@@ -2,7 +2,7 @@
 
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readSecretFile } from "../config/secret_file.ts";
-import { EXIT, VipfarmError } from "../core/errors.ts";
+import { EXIT, messageOf, VipfarmError } from "../core/errors.ts";
 import type { Certificate } from "./listener.ts";
 
 /** Where they are, in PEM. */
@@ -26,7 +26,7 @@ export async function loadCertificate({ certificateFile, keyFile }: CertificateF
   try {
     certificate = await Deno.readTextFile(certificateFile);
   } catch (cause) {
-    const problem = cause instanceof Error ? cause.message : String(cause);
+    const problem = messageOf(cause);
     throw fail(
       problem,
       certificateFile,

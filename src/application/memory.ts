@@ -1,6 +1,8 @@
 /** Small facts in files, written whole or not at all, and read with suspicion: a damaged file is told and left out. */
 import { dirname } from "node:path";
+import { messageOf } from "../core/errors.ts";
 import { type FarmEventInit } from "../core/events.ts";
+import { writeDurably } from "../host/durable_file.ts";
 
 /** No file of ours is longer; something else may be. */
 const FILE_BYTES_MAX = 65_536;
@@ -25,33 +27,28 @@ export class MemoryFile<T> {
       if (Deno.statSync(this.path).size > FILE_BYTES_MAX) return this.#damaged("it is too long");
       text = Deno.readTextFileSync(this.path);
     } catch (error) {
-      return error instanceof Deno.errors.NotFound ? undefined : this.#damaged(message(error));
+      return error instanceof Deno.errors.NotFound ? undefined : this.#damaged(messageOf(error));
     }
     try {
       const value = this.read(JSON.parse(text));
       return value === undefined ? this.#damaged("it holds something else") : value;
     } catch (error) {
-      return this.#damaged(message(error));
+      return this.#damaged(messageOf(error));
     }
   }
 
-  /** Puts the value in the place of what was there, so that a crash leaves either. Returns whether it could. */
+  /** Puts the value in the place of what was there, so that a crash or a loss of power leaves either. Returns whether it could. */
   save(value: T): boolean {
-    const written = `${this.path}.new`;
     try {
       Deno.mkdirSync(dirname(this.path), { recursive: true, mode: 0o750 });
-      using file = Deno.openSync(written, { write: true, create: true, truncate: true, mode: 0o600 });
-      const bytes = new TextEncoder().encode(JSON.stringify(value) + "\n");
-      for (let sent = 0; sent < bytes.length;) sent += file.writeSync(bytes.subarray(sent));
-      file.syncDataSync();
-      Deno.renameSync(written, this.path);
+      writeDurably(this.path, JSON.stringify(value) + "\n");
       return true;
     } catch (error) {
       this.record({
         severity: "warning",
         kind: "memory.not_saved",
         message: `${this.path} could not be written (${
-          message(error)
+          messageOf(error)
         }): ${this.what} will not survive a restart.`,
       });
       return false;
@@ -76,8 +73,4 @@ export class MemoryFile<T> {
     });
     return undefined;
   }
-}
-
-function message(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -7,6 +7,7 @@
  * VIPFARM_NEXT_STATE (where it goes if all is well) and VIPFARM_REASON; stop has VIPFARM_STOP too. An exit status of 0
  * is success. A systemd unit stands for start, stop and restart.
  */
+import { messageOf } from "../core/errors.ts";
 import { type ApplicationConfig, type Command, type ScriptName } from "../config/application_config.ts";
 import { type ProgramResult, runProgram } from "../host/run_program.ts";
 import { userByName } from "../host/user.ts";
@@ -141,7 +142,7 @@ class Runner {
         ...(this.config.user !== undefined && { user: await userByName(this.config.user) }),
       }, this.calledOff);
     } catch (error) {
-      const how = `could not be started: ${error instanceof Error ? error.message : String(error)}`;
+      const how = `could not be started: ${messageOf(error)}`;
       return { outcome: "not_started", how, output: [], durationMs: 0 };
     }
   }

@@ -4,7 +4,7 @@
  */
 
 import type { FarmEvent } from "../core/events.ts";
-import { EXIT, VipfarmError } from "../core/errors.ts";
+import { EXIT, messageOf, VipfarmError } from "../core/errors.ts";
 import type { FailureAnswer } from "../admin/schemas.ts";
 
 /** Where daemons put their socket unless told otherwise. */
@@ -211,7 +211,7 @@ function readAuthority(file: string): string {
   } catch (cause) {
     throw new VipfarmError({
       operation: "connect to the daemon",
-      problem: cause instanceof Error ? cause.message : String(cause),
+      problem: messageOf(cause),
       value: `VIPFARM_CA=${file}`,
       remedy: "Name a file with a certificate in PEM, or unset VIPFARM_CA.",
       exitCode: EXIT.usage,

@@ -1,7 +1,7 @@
 /** Questions to a person at a terminal. They go to stderr, so that an answer on stdout can be sent to a file. */
 import process from "node:process";
 import { createInterface } from "node:readline/promises";
-import { EXIT, VipfarmError } from "../core/errors.ts";
+import { EXIT, messageOf, VipfarmError } from "../core/errors.ts";
 
 /** Asks, and gives the answer without blanks around it; an empty one stands for `suggestion`. */
 export type Ask = (question: string, suggestion?: string) => Promise<string>;
@@ -49,7 +49,7 @@ export async function askFor<T>(
     try {
       return read(answer);
     } catch (error) {
-      say(`  ${error instanceof Error ? error.message : String(error)}`);
+      say(`  ${messageOf(error)}`);
     }
   }
 }

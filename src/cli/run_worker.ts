@@ -1,7 +1,7 @@
 /** `vipfarm run --worker`: the process that the supervisor starts, and that does the work. */
 import { runDaemon } from "../app.ts";
 import { SupervisorLink } from "../control/supervisor_link.ts";
-import { EXIT } from "../core/errors.ts";
+import { EXIT, messageOf } from "../core/errors.ts";
 import { requireCapabilities } from "../host/capabilities.ts";
 import { type Output } from "./output.ts";
 import { readFarm } from "./read_farm.ts";
@@ -29,7 +29,7 @@ export async function runWorker(options: WorkerOptions, output: Output): Promise
     requireCapabilities(await Deno.readTextFile("/proc/self/status"));
     return await runDaemon({ config, reread, node, runtimeDir, supervisor, takeOver });
   } catch (error) {
-    supervisor.tell({ say: "failed", problem: error instanceof Error ? error.message : String(error) });
+    supervisor.tell({ say: "failed", problem: messageOf(error) });
     throw error;
   }
 }

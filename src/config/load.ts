@@ -3,6 +3,7 @@
  * each at its line and column.
  */
 import { parseAddress } from "../core/address.ts";
+import { messageOf } from "../core/errors.ts";
 import { type FarmConfig, type Placement } from "./farm_config.ts";
 import { key, reportIssue, valueAt } from "./findings.ts";
 import { type Positions } from "./positions.ts";
@@ -60,7 +61,7 @@ export async function loadConfig(path: string): Promise<Loaded> {
       ? "the file may not be read by this user"
       : error instanceof RangeError
       ? error.message
-      : `the file cannot be read (${error instanceof Error ? error.message : String(error)})`;
+      : `the file cannot be read (${messageOf(error)})`;
     return {
       problems: [{ ...fileProblem(path, message, "a YAML file; `vipfarm init` writes one to start from") }],
     };

@@ -1,5 +1,5 @@
 /** The farm secret: made, judged and read here and nowhere else. */
-import { EXIT, VipfarmError } from "../core/errors.ts";
+import { EXIT, messageOf, VipfarmError } from "../core/errors.ts";
 import { SECRET_BYTES_MAX, SECRET_BYTES_MIN } from "../core/limits.ts";
 
 /** Bytes of a new secret: a third more than the least, and a multiple of 3, so that base64 needs no padding. */
@@ -64,7 +64,7 @@ export async function inspectSecret(path: string): Promise<JudgedSecret> {
         },
       };
     }
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     return error(`the secret ${path} cannot be read (${reason})`, `a file with the farm secret; ${make}`);
   }
   return judgeSecret(text, `the secret ${path}`, make);

@@ -1,6 +1,6 @@
 /** Reading files that hold secrets: nobody but their owner and group may read them, only their owner may write. */
 
-import { EXIT, VipfarmError } from "../core/errors.ts";
+import { EXIT, messageOf, VipfarmError } from "../core/errors.ts";
 
 /**
  * The text of the file.
@@ -15,7 +15,7 @@ export async function readSecretFile(operation: string, file: string, key: strin
   } catch (cause) {
     throw new VipfarmError({
       operation,
-      problem: cause instanceof Error ? cause.message : String(cause),
+      problem: messageOf(cause),
       value: file,
       remedy: `Check ${key} and the permissions of the file.`,
       exitCode: EXIT.usage,

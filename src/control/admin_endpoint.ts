@@ -4,6 +4,7 @@ import { type CertificateFiles, loadCertificate } from "../admin/certificate.ts"
 import { serveAdmin } from "../admin/server.ts";
 import { TokenStore } from "../admin/tokens.ts";
 import { type FarmConfig } from "../config/load.ts";
+import { messageOf } from "../core/errors.ts";
 import { type FarmEventInit } from "../core/events.ts";
 import { type Farm } from "./farm.ts";
 import { FileWatch } from "./file_watch.ts";
@@ -50,9 +51,7 @@ export async function openAdminEndpoint(parts: AdminEndpointParts): Promise<{ cl
       record({
         severity: "error",
         kind: "admin.not_renewed",
-        message: `The admin endpoint goes on with the old ${what}: ${
-          error instanceof Error ? error.message : error
-        }`,
+        message: `The admin endpoint goes on with the old ${what}: ${messageOf(error)}`,
       });
     }
   };

@@ -1,6 +1,7 @@
 /** One interface with virtual IPs, and the thread that serves it. */
 import { interfaceByName } from "../../ffi/interface.ts";
 import { type TunDevice } from "../../ffi/tun.ts";
+import { messageOf } from "../core/errors.ts";
 import { type FarmConfig, type NodeConfig } from "../config/load.ts";
 import { type LoadedPrefilter } from "../dataplane/prefilter.ts";
 import { FlowTable } from "../dataplane/flow_table.ts";
@@ -102,7 +103,7 @@ export class PacketThread {
       if (interfaceByName(this.interface).index === this.#interfaceIndex) return undefined;
       return `interface ${this.interface} was replaced by another of that name`;
     } catch (error) {
-      return `interface ${this.interface} is gone: ${error instanceof Error ? error.message : error}`;
+      return `interface ${this.interface} is gone: ${messageOf(error)}`;
     }
   }
 

@@ -1,6 +1,6 @@
 /** Whether this daemon has the kernel's prefilter and fast path, and the one sentence each that says why not. */
 import { gracePeriod } from "../../ffi/grace_period.ts";
-import { VipfarmError } from "../core/errors.ts";
+import { messageOf, VipfarmError } from "../core/errors.ts";
 import { type FarmEventInit } from "../core/events.ts";
 import { type KernelClaims } from "../dataplane/kernel_claims.ts";
 import { Losses } from "../dataplane/losses.ts";
@@ -124,7 +124,7 @@ export class OptionalPrefilter {
       return work();
     } catch (error) {
       const remedy = error instanceof VipfarmError ? error.remedy : undefined;
-      const problem = error instanceof Error ? error.message : String(error);
+      const problem = messageOf(error);
       this.#tell(what, remedy === undefined ? problem : `${problem}; ${remedy}`);
       return undefined;
     }

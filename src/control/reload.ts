@@ -1,5 +1,6 @@
 /** A configuration that is read again: what of it a running daemon can take up, and taking it up. */
 import { type FarmConfig } from "../config/load.ts";
+import { messageOf } from "../core/errors.ts";
 import { type FarmEventInit } from "../core/events.ts";
 
 /** Why a reload is refused; who ordered it knows the remedy by it. */
@@ -104,7 +105,7 @@ export class Reloader {
 
   /** One after the other: each answer is about the file as it was when it was read. */
   reload(): Promise<Reloaded> {
-    const next = this.#last.then(() => this.#reload()).catch((error) => this.#refuse(textOf(error)));
+    const next = this.#last.then(() => this.#reload()).catch((error) => this.#refuse(messageOf(error)));
     this.#last = next;
     return next;
   }
@@ -133,12 +134,12 @@ export class Reloader {
       try {
         take(next);
       } catch (error) {
-        const problems = [textOf(error)];
+        const problems = [messageOf(error)];
         for (const again of this.parts.takers.slice(0, index + 1)) {
           try {
             again(this.#config);
           } catch (worse) {
-            problems.push(`the former configuration was not taken up again: ${textOf(worse)}`);
+            problems.push(`the former configuration was not taken up again: ${messageOf(worse)}`);
           }
         }
         return problems.join("; ");
@@ -156,8 +157,4 @@ export class Reloader {
     });
     return { code: "refused", text };
   }
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -60,3 +60,8 @@ export class VipfarmError extends Error {
     this.exitCode = init.exitCode ?? EXIT.no;
   }
 }
+
+/** What was thrown, in words: an error's message, anything else as text. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

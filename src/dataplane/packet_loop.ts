@@ -21,6 +21,7 @@ import { SockDiag, TCP_STATE } from "../../ffi/sock_diag.ts";
 import { TunDevice } from "../../ffi/tun.ts";
 import { solicitedNodeMac } from "../wire/ethernet.ts";
 import { addressFromBytes } from "../core/address.ts";
+import { messageOf } from "../core/errors.ts";
 import { captureFilter } from "./capture_filter.ts";
 import { FrameGate } from "./frame_gate.ts";
 import { Pipeline, type PipelinePorts } from "./pipeline.ts";
@@ -148,7 +149,7 @@ function attachPrefilter(socket: PacketSocket, { prefilterDescriptor }: Dataplan
     socket.setProgram(prefilterDescriptor);
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { type CheckConfig, type ChecksConfig } from "../config/checks_config.ts";
 import { type RuleFacts } from "../config/rule_expression.ts";
-import { VipfarmError } from "../core/errors.ts";
+import { messageOf, VipfarmError } from "../core/errors.ts";
 import { type FarmEventInit } from "../core/events.ts";
 import { Alarms } from "./alarms.ts";
 import { type Checker, type CheckerParts } from "./checker.ts";
@@ -331,7 +331,7 @@ function wordsOf(error: unknown): string {
   if (error instanceof VipfarmError) {
     return oneLine(`${error.problem}${error.value ? ` (${error.value})` : ""}`);
   }
-  return oneLine(error instanceof Error ? error.message : String(error));
+  return oneLine(messageOf(error));
 }
 
 function oneLine(text: string): string {

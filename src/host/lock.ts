@@ -3,7 +3,7 @@
  * ends, however it ends, so a stale file is never in the way.
  */
 
-import { VipfarmError } from "../core/errors.ts";
+import { messageOf, VipfarmError } from "../core/errors.ts";
 
 /** Name of the pid file in the runtime directory. */
 export const PID_FILE = "daemon.pid";
@@ -56,7 +56,7 @@ async function lockedFile(runtimeDirectory: string, path: string): Promise<Deno.
   } catch (cause) {
     throw new VipfarmError({
       operation,
-      problem: cause instanceof Error ? cause.message : String(cause),
+      problem: messageOf(cause),
       value: runtimeDirectory,
       remedy: "Run as root, or choose a directory that you may write to with --runtime-dir.",
       cause,

@@ -9,6 +9,7 @@
  * its group along.
  */
 import { type Readable } from "node:stream";
+import { messageOf } from "../core/errors.ts";
 import { type Child, startChild } from "./child.ts";
 import { LINES_KEPT_MAX, OutputTail } from "./output_tail.ts";
 import { type User } from "./user.ts";
@@ -147,5 +148,5 @@ function reasonOf(error: unknown, user: User | undefined): string {
   if (code === "EPERM" && user !== undefined) {
     return `it may not be run as ${user.name}: give the service CAP_SETUID and CAP_SETGID, and CAP_KILL to end it`;
   }
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }

@@ -3,7 +3,7 @@
  * the synchronous calls here run on the calling thread.
  */
 
-import { EXIT, VipfarmError } from "../core/errors.ts";
+import { EXIT, messageOf, VipfarmError } from "../core/errors.ts";
 
 /**
  * Only settings of one interface (or of all) may be touched, whatever a journal says:
@@ -63,7 +63,7 @@ function sysctlError(operation: string, path: string, cause: unknown): VipfarmEr
     (cause instanceof Error && /os error (1|13|30)\b/.test(cause.message));
   return new VipfarmError({
     operation: `${operation} a sysctl`,
-    problem: cause instanceof Error ? cause.message : String(cause),
+    problem: messageOf(cause),
     value: path,
     remedy: denied
       ? "Run as root with CAP_NET_ADMIN, with /proc/sys writable (containers often mount it read-only)."

@@ -5,6 +5,7 @@
 
 import { VipfarmError } from "../core/errors.ts";
 import { bootId } from "./boot_id.ts";
+import { writeDurably } from "./durable_file.ts";
 import { readSysctl, writeSysctl } from "./sysctl_file.ts";
 
 /** Name of the journal in the runtime directory. */
@@ -191,26 +192,6 @@ function hostIdentity(): { bootId: string; namespace: string } {
     bootId: bootId(),
     namespace: Deno.readLinkSync("/proc/thread-self/ns/net"),
   };
-}
-
-/** The file is whole and on disk, under its name, when this returns: write aside, fsync, rename, fsync the directory. */
-function writeDurably(path: string, text: string): void {
-  const aside = `${path}.new`;
-  const file = Deno.openSync(aside, { write: true, create: true, truncate: true, mode: 0o600 });
-  try {
-    const bytes = new TextEncoder().encode(text);
-    for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
-    file.syncSync();
-  } finally {
-    file.close();
-  }
-  Deno.renameSync(aside, path);
-  const directory = Deno.openSync(path.slice(0, path.lastIndexOf("/") + 1) || ".");
-  try {
-    directory.syncSync();
-  } finally {
-    directory.close();
-  }
 }
 
 function readIfThere(path: string): string | undefined {

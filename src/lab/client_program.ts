@@ -5,6 +5,7 @@
 
 import dgram from "node:dgram";
 import net from "node:net";
+import { messageOf } from "../core/errors.ts";
 import type { Answer, ClientCommand, ClientReply, RequestBatch, Source } from "./client_protocol.ts";
 import { lines } from "./lines.ts";
 
@@ -33,7 +34,7 @@ export async function runClientProgram(): Promise<void> {
     try {
       reply = { answers: await client.obey(JSON.parse(line)) };
     } catch (error) {
-      reply = { failure: error instanceof Error ? error.message : String(error) };
+      reply = { failure: messageOf(error) };
     }
     const bytes = output.encode(JSON.stringify(reply) + "\n");
     for (let sent = 0; sent < bytes.length;) sent += await Deno.stdout.write(bytes.subarray(sent));

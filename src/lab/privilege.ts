@@ -1,6 +1,6 @@
 /** What a lab needs of the host, and how to get it without root where the host allows. */
 
-import { EXIT, VipfarmError } from "../core/errors.ts";
+import { EXIT, messageOf, VipfarmError } from "../core/errors.ts";
 import { vipfarmArgv } from "../host/program.ts";
 import { runCommand, searchPath } from "./process.ts";
 
@@ -69,7 +69,7 @@ export function requireTun(): void {
   } catch (cause) {
     throw new VipfarmError({
       operation: "start a farm",
-      problem: cause instanceof Error ? cause.message : String(cause),
+      problem: messageOf(cause),
       value: path,
       remedy:
         "Run it as root with the kernel module tun loaded (modprobe tun); containers need --device /dev/net/tun.",

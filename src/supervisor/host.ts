@@ -1,6 +1,7 @@
 /** What outlives a worker: the lock, the TUN devices with the virtual IPs, the host's settings and their undo. */
 import { TunDevice } from "../../ffi/tun.ts";
 import { parseAddress } from "../core/address.ts";
+import { messageOf } from "../core/errors.ts";
 import { type FarmEventInit } from "../core/events.ts";
 import { RuntimeLock } from "../host/lock.ts";
 import { type HostSetUp, setUpHost } from "../host/set_up.ts";
@@ -107,7 +108,7 @@ export class SupervisedHost {
         });
       }
     } catch (error) {
-      const problem = error instanceof Error ? error.message : String(error);
+      const problem = messageOf(error);
       this.report({
         severity: "error",
         kind: "host.setting_wrong",

@@ -3,6 +3,7 @@
  * and the farm runs the same.
  */
 import { UnixDatagramSender } from "../../ffi/unix_datagram.ts";
+import { messageOf } from "../core/errors.ts";
 
 /** systemd answers within milliseconds; when it does not, a stop is a stop. */
 const ASK_MS_MAX = 1_000;
@@ -24,7 +25,7 @@ export class ServiceManager {
     try {
       this.#sender = socket ? new UnixDatagramSender(socket) : undefined;
     } catch (error) {
-      this.problem = `NOTIFY_SOCKET (${socket}): ${error instanceof Error ? error.message : error}`;
+      this.problem = `NOTIFY_SOCKET (${socket}): ${messageOf(error)}`;
     }
     this.#unit = environment.get("VIPFARM_UNIT");
     this.#isUserManager = environment.get("MANAGERPID") !== undefined;

@@ -11,7 +11,7 @@
  *   a thread hangs -> the worker is killed, which is a crash
  */
 import { boottimeMs, realtimeMs } from "../../ffi/clock.ts";
-import { EXIT, VipfarmError } from "../core/errors.ts";
+import { EXIT, messageOf, VipfarmError } from "../core/errors.ts";
 import { type FarmEventInit } from "../core/events.ts";
 import { Goodbye } from "./goodbye.ts";
 import { SupervisedHost } from "./host.ts";
@@ -212,7 +212,7 @@ class Supervisor {
       } catch (error) {
         // Nothing of this node runs yet, or the new worker does not fit to what does.
         if (worker === this.#worker) this.#failure = error;
-        worker.problem ??= error instanceof Error ? error.message : String(error);
+        worker.problem ??= messageOf(error);
         worker.kill();
       }
     } else if (message.say === "ready") {
@@ -334,7 +334,7 @@ class Supervisor {
     } catch (error) {
       next.kill();
       next.goodbye?.close();
-      const why = next.problem ?? (error instanceof Error ? error.message : String(error));
+      const why = next.problem ?? messageOf(error);
       this.#report({
         severity: this.#stops > 0 ? "info" : "error",
         kind: "program.not_replaced",
