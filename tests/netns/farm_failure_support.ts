@@ -5,7 +5,6 @@ import { readSecret } from "../../src/config/secret.ts";
 import { parseAddress } from "../../src/core/address.ts";
 import type { FarmEvent } from "../../src/core/events.ts";
 import { deriveKeys, type FarmKeys } from "../../src/core/keys.ts";
-import type { Answer } from "../../src/lab/client_protocol.ts";
 import type { Lab } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
 import { AFFINITY, FlowHash } from "../../src/ownership/flow_hash.ts";
@@ -54,6 +53,11 @@ export async function eventsOf(node: LabNode, sinceMs = -Infinity): Promise<read
   return events.filter(({ at }) => Date.parse(at) >= sinceMs);
 }
 
+/** Asks whether a node has recorded an event; no while it cannot be asked, as between two programs. */
+export function hasEvent(node: LabNode, kind: string): () => Promise<boolean> {
+  return async () => (await eventsOf(node).catch(() => [])).some((event) => event.kind === kind);
+}
+
 /** Waits until every other running node has replaced a member. */
 export async function waitForDeath(lab: Lab, name: string): Promise<void> {
   for (const node of lab.nodes) {
@@ -73,13 +77,6 @@ export async function metric(node: LabNode, name: string, labels = ""): Promise<
     line.startsWith(labels === "" ? `${name} ` : `${name}{${labels}} `)
   );
   return line === undefined ? 0 : Number(line.slice(line.lastIndexOf(" ") + 1));
-}
-
-/** The failures among answers, for a message: `timeout 3, ECONNRESET 1`. */
-export function failures(answers: readonly Answer[]): string {
-  const kinds = new Map<string, number>();
-  for (const { error } of answers) if (error !== undefined) kinds.set(error, (kinds.get(error) ?? 0) + 1);
-  return [...kinds].map(([kind, count]) => `${kind} ${count}`).join(", ");
 }
 
 /** `min 1, median 2, p95 3, p99 4, max 5 (of 200)` in whole milliseconds. */

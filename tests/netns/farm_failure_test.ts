@@ -6,11 +6,10 @@ import assert from "node:assert/strict";
 import type { Answer } from "../../src/lab/client_protocol.ts";
 import { Lab, LAB_PORTS } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
-import { outageSince } from "../../src/lab/spread.ts";
+import { errorKinds, outageSince } from "../../src/lab/spread.ts";
 import { AnswerCaptures, doublyAnswered, type Segment } from "./farm_answers.ts";
 import {
   eventsOf,
-  failures,
   ignore,
   ownership,
   portsWhere,
@@ -72,7 +71,7 @@ Deno.test({ name: "SIGKILL of a node: the others answer for its share within 700
     }
     const answers = await probing;
     const outage = outageSince(answers, killedMs);
-    assert.ok(outage.over, `nobody answers for ${victim}: ${failures(answers)}`);
+    assert.ok(outage.over, `nobody answers for ${victim}: ${errorKinds(answers)}`);
     const before = answers.filter((answer) => answer.startMs < killedMs - 100);
     assert.deepEqual(new Set(before.map((answer) => answer.node)), new Set([victim]));
     const last = answers.at(-1)!;
@@ -126,7 +125,7 @@ async function underRequests(
     await sending;
   }
   const segments = await captures.stop();
-  console.log(`  ${answers.length} requests, ${failures(answers) || "none failed"}; ${summary(segments)}`);
+  console.log(`  ${answers.length} requests, ${errorKinds(answers) || "none failed"}; ${summary(segments)}`);
   console.log(`  each took ms: ${spread(answers.map((answer) => answer.durationMs))}`);
   assert.deepEqual(doublyAnswered(segments), []);
   return answers;
@@ -143,7 +142,7 @@ async function assertNoFailure(lab: Lab, answers: readonly Answer[], what: strin
   const some = failed.slice(0, 5).map(({ startMs, durationMs, port, error }) =>
     `${error} at ${new Date(startMs).toISOString()} from port ${port} after ${Math.round(durationMs)} ms`
   );
-  assert.deepEqual(some, [], `${what}: ${failures(failed)} of ${answers.length}`);
+  assert.deepEqual(some, [], `${what}: ${errorKinds(failed)} of ${answers.length}`);
   assert.ok(answers.length >= 500, `only ${answers.length} requests`);
   const { size } = new Set(answers.map((answer) => answer.node));
   assert.equal(size, 3, "requests must have met every node");
@@ -321,7 +320,7 @@ async function withPausedNode(pause: (node: LabNode) => Promise<void>): Promise<
   const outage = outageSince(answers, pausedMs);
   console.log(
     `  ${count} connections, ${synAcks.length} SYN-ACKs, ${resets.length} resets of the paused node's connections, ` +
-      `${outage.failed} failed (${failures(answers)})`,
+      `${outage.failed} failed (${errorKinds(answers)})`,
   );
   assert.deepEqual(doublyAnswered(segments), []);
   const openedBy = new Map(synAcks.map(({ clientPort, node }) => [clientPort, node]));

@@ -1,8 +1,8 @@
 /** The fast profile: heartbeats every 20 ms, on a machine that has other things to do. */
 
 import assert from "node:assert/strict";
-import { outageSince } from "../../src/lab/spread.ts";
-import { eventsOf, failures, ignore, metric, ownership, portsWhere, spread } from "./farm_failure_support.ts";
+import { errorKinds, outageSince } from "../../src/lab/spread.ts";
+import { eventsOf, ignore, metric, ownership, portsWhere, spread } from "./farm_failure_support.ts";
 import { http, startFarm } from "./farm_support.ts";
 
 const FAST = { heartbeat: { interval: "20ms" } };
@@ -87,7 +87,7 @@ Deno.test({ name: "20 ms: a killed node is replaced within 150 ms", ignore }, as
     const killedMs = await lab.node(victim).killDaemon();
     const answers = await probing;
     const outage = outageSince(answers, killedMs);
-    assert.ok(outage.over, failures(answers));
+    assert.ok(outage.over, errorKinds(answers));
     outages.push(outage.lengthMs);
     const survivor = lab.nodes.find(({ name }) => name !== victim)!;
     const death = (await eventsOf(survivor)).findLast(({ kind, node }) =>

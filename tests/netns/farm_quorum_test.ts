@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import type { Lab } from "../../src/lab/lab.ts";
+import { errorKinds } from "../../src/lab/spread.ts";
 import { AnswerCaptures, doublyAnswered } from "./farm_answers.ts";
-import { eventsOf, failures, ignore, metric } from "./farm_failure_support.ts";
+import { eventsOf, ignore, metric } from "./farm_failure_support.ts";
 import { http, startFarm } from "./farm_support.ts";
 
 /** Suspecting and replacing take half a second; a loaded machine gets its time. */
@@ -70,7 +71,7 @@ Deno.test(
     await lab.heal();
     await withQuorum(lab, "n3");
     assert.deepEqual(doublyAnswered(await captures.stop()), []);
-    assert.equal(failures(answers), "");
+    assert.equal(errorKinds(answers), "");
   },
 );
 

@@ -7,7 +7,7 @@ import { SNAP_BYTES_HEADERS } from "../../src/lab/capture.ts";
 import { Lab, LAB_PORTS } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
 import { runs } from "./application_support.ts";
-import { eventsOf, ignore, ownership, portsWhere } from "./farm_failure_support.ts";
+import { eventsOf, hasEvent, ignore, ownership, portsWhere } from "./farm_failure_support.ts";
 import { http, startFarm, wallMs } from "./farm_support.ts";
 import { workerOf } from "./ops_threads.ts";
 import { startStreamServer, Streams } from "./streams.ts";
@@ -53,10 +53,6 @@ async function farmWithStreams(count: number): Promise<{ lab: Lab; n1: LabNode; 
     await lab.dispose();
     throw error;
   }
-}
-
-function hasEvent(node: LabNode, kind: string): () => Promise<boolean> {
-  return async () => (await eventsOf(node).catch(() => [])).some((event) => event.kind === kind);
 }
 
 async function replacedAt(node: LabNode): Promise<string | undefined> {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Lab, LAB_PORTS } from "../../src/lab/lab.ts";
 import { lines } from "../../src/lab/lines.ts";
-import { eventsOf, ignore } from "./farm_failure_support.ts";
+import { hasEvent, ignore } from "./farm_failure_support.ts";
 import type { UdpFlowState } from "./farm_udp_client.ts";
 
 const FLOWS = 300;
@@ -89,9 +89,8 @@ Deno.test(
     );
     assertStayed(start, await flows.goOn(), "their node drains");
 
-    const replaced = async () => (await eventsOf(n1)).some(({ kind }) => kind === "program.replaced");
     Deno.kill(n1.daemon!.pid, "SIGUSR2");
-    await lab.waitFor(async () => await replaced().catch(() => false), 30_000, "the program to be replaced");
+    await lab.waitFor(hasEvent(n1, "program.replaced"), 30_000, "the program to be replaced");
     const end = await flows.goOn();
     assertStayed(start, end, "the program of their node was replaced");
 

@@ -7,7 +7,8 @@ import assert from "node:assert/strict";
 import type { Answer } from "../../src/lab/client_protocol.ts";
 import { Lab, LAB_PORTS } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
-import { eventsOf, failures, ignore, realtimeThreads } from "./farm_failure_support.ts";
+import { errorKinds } from "../../src/lab/spread.ts";
+import { eventsOf, hasEvent, ignore, realtimeThreads } from "./farm_failure_support.ts";
 import { http } from "./farm_support.ts";
 import { NodeService } from "./ops_service.ts";
 import { workerOf } from "./ops_threads.ts";
@@ -82,7 +83,7 @@ Deno.test({
   for (const protocol of ["tcp", "udp"] as const) {
     for (const address of [lab.virtualIps.ipv4[0], lab.virtualIps.ipv6[0]]) {
       const answers = await lab.clients[0].request({ protocol, address, port: LAB_PORTS.http, count: 60 });
-      assert.deepEqual(answers.filter(({ error }) => error !== undefined), [], failures(answers));
+      assert.deepEqual(answers.filter(({ error }) => error !== undefined), [], errorKinds(answers));
       assert.equal(new Set(answers.map(({ node }) => node)).size, 3, `${protocol} ${address}`);
     }
   }
@@ -127,7 +128,11 @@ Deno.test({
     const states = (await Promise.all(streams.map((each) => each.states()))).flat();
     assert.deepEqual(states.filter(({ error }) => error !== undefined), [], `${what}: streams broken`);
     assert.equal(states.length, CONNECTIONS);
-    assert.deepEqual(answers.filter(({ error }) => error !== undefined), [], `${what}: ${failures(answers)}`);
+    assert.deepEqual(
+      answers.filter(({ error }) => error !== undefined),
+      [],
+      `${what}: ${errorKinds(answers)}`,
+    );
     const streamMs = Math.max(...states.map(({ slowestMs }) => slowestMs));
     const attemptMs = Math.max(...answers.map(({ durationMs }) => durationMs));
     console.log(
@@ -143,11 +148,7 @@ Deno.test({
     for (const node of lab.nodes) {
       const former = workerOf(node);
       Deno.kill(node.daemon!.pid, "SIGUSR2");
-      await lab.waitFor(
-        async () => (await eventsOf(node)).some(({ kind }) => kind === "program.replaced"),
-        90_000,
-        `${node.name} to be replaced`,
-      );
+      await lab.waitFor(hasEvent(node, "program.replaced"), 90_000, `${node.name} to be replaced`);
       assert.notEqual(workerOf(node), former);
     }
   });

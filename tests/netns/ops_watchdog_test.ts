@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { FakeServiceManager } from "../unix_datagrams.ts";
-import { eventsOf, failures, ignore } from "./farm_failure_support.ts";
+import { eventsOf, ignore } from "./farm_failure_support.ts";
 import { http, startFarm, wallMs } from "./farm_support.ts";
 import { hang, packetThread, workerOf } from "./ops_threads.ts";
 
@@ -49,7 +49,7 @@ Deno.test({
     );
     const tookMs = wallMs() - atMs;
     const answers = await lab.clients[0].request({ ...http(lab), count: 60, timeoutMs: 4_000 });
-    assert.deepEqual(answers.filter(({ error }) => error !== undefined), [], failures(answers));
+    assert.deepEqual(answers.filter(({ error }) => error !== undefined), [], errorKinds(answers));
     await lab.waitForMembers(["n1", "n2"], 40_000);
     assert.notEqual(workerOf(n1), former);
     assert.ok(tookMs <= noticedMsMax, `taken over after ${tookMs} ms`);
@@ -95,3 +95,4 @@ Deno.test({
   await n1.stopDaemon();
   assert.equal(manager.momentsOf(/^STOPPING=1$/).length, 1);
 });
+import { errorKinds } from "../../src/lab/spread.ts";

@@ -2,14 +2,8 @@
 
 import type { Lab } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
-import { outageSince } from "../../src/lab/spread.ts";
-import {
-  failures as kindsOf,
-  ownership,
-  portsWhere,
-  quantile,
-  spread,
-} from "../netns/farm_failure_support.ts";
+import { errorKinds, outageSince } from "../../src/lab/spread.ts";
+import { ownership, portsWhere, quantile, spread } from "../netns/farm_failure_support.ts";
 import { http, startFarm, wallMs } from "../netns/farm_support.ts";
 import { workerOf } from "../netns/ops_threads.ts";
 import { type Outcome, pick, random, type Story, type StoryRun } from "./story.ts";
@@ -78,10 +72,10 @@ async function run(kind: Kind, { times, seed, progress }: StoryRun): Promise<Out
     const outage = outageSince(answers, killedMs);
     const before = answers.filter(({ startMs, durationMs }) => startMs + durationMs < killedMs);
     if (!before.every(({ node }) => node === victim.name)) {
-      failures.push(`kill ${kill + 1}: ${victim.name} did not serve alone before: ${kindsOf(before)}`);
+      failures.push(`kill ${kill + 1}: ${victim.name} did not serve alone before: ${errorKinds(before)}`);
     }
     if (outage.over) gaps.push(outage.lengthMs);
-    else failures.push(`kill ${kill + 1}: nobody answered for ${victim.name}: ${kindsOf(answers)}`);
+    else failures.push(`kill ${kill + 1}: nobody answered for ${victim.name}: ${errorKinds(answers)}`);
     await kind.revive(lab, victim, killedMs);
     await lab.waitForMembers(names, 60_000);
     if (kill % 10 === 9) progress(`${kill + 1} kills, gaps in ms: ${spread(gaps)}`);
