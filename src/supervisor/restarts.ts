@@ -2,16 +2,17 @@
 
 const FIRST_MS = 1_000;
 const LAST_MS = 30_000;
-/** A worker that ran for this long starts the count anew. */
-const STABLE_MS = 60_000;
 
 /** Counts ends that nobody asked for. */
 export class Restarts {
   #count = 0;
 
+  /** A worker that ran for `stableMs` starts the count anew. */
+  constructor(readonly stableMs: number) {}
+
   /** How long to wait before the next start, after a worker that ran for so long. */
   next(ranMs: number): number {
-    if (ranMs >= STABLE_MS) this.#count = 0;
+    if (ranMs >= this.stableMs) this.#count = 0;
     const count = this.#count++;
     return count === 0 ? 0 : Math.min(LAST_MS, FIRST_MS * 2 ** (count - 1));
   }

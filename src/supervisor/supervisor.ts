@@ -58,7 +58,8 @@ export async function supervise(options: SupervisorOptions): Promise<number> {
 }
 
 class Supervisor {
-  readonly #restarts = new Restarts();
+  /** For whom the others keep the connections, it must be back at once: by then this hold is over, and there is a new one. */
+  readonly #restarts = new Restarts(HOLD_MS);
   readonly #stop = Promise.withResolvers<undefined>();
   readonly #waiting: FarmEventInit[] = [];
   readonly #manager = new ServiceManager();
