@@ -101,6 +101,10 @@ http {
 `;
 }
 
+const BRIDGE_SETTINGS = ["iptables", "ip6tables", "arptables"].map((table) =>
+  `net.bridge.bridge-nf-call-${table}=0`
+);
+
 /** The switch, the clients and the nodes with their servers. */
 export class Topology {
   readonly lab: Lab;
@@ -118,6 +122,9 @@ export class Topology {
       // A connection per request at full speed must not run out of ports.
       await namespace.run(["sysctl", "-qw", "net.ipv4.ip_local_port_range=1024 65535"]);
     }
+    // A switch runs no firewall, but a bridge hands every frame to iptables where br_netfilter is there, each copy
+    // that it floods by itself (-e: where it is not, there are no such settings).
+    await lab.namespace("bridge").run(["sysctl", "-e", "-qw", ...BRIDGE_SETTINGS]);
     // A real client's NIC drops the frames to a group that it has not joined; a veth has no such filter, so
     // without this each client would pay in software for what is flooded to the nodes.
     await lab.namespace("bridge").ip(
