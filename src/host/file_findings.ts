@@ -2,6 +2,7 @@
 import { type FarmConfig } from "../config/load.ts";
 import { readSecretFile } from "../config/secret_file.ts";
 import { VipfarmError } from "../core/errors.ts";
+import { exists } from "./exists.ts";
 import { type Finding } from "./finding.ts";
 
 /** Whom the daemon runs as, if not as who asks. */
@@ -29,7 +30,7 @@ export async function fileFindings(config: FarmConfig, reader: Reader | undefine
       findings.push(cannotRead(key, path, error));
       continue;
     }
-    if (reader !== undefined && await exists(path) && !await reader.mayRead(path)) {
+    if (reader !== undefined && exists(path) && !await reader.mayRead(path)) {
       findings.push({
         ok: false,
         what: `${key}: ${path} may not be read by ${reader.name}, which the service runs as`,
@@ -48,8 +49,4 @@ function cannotRead(key: string, path: string, error: unknown): Finding {
     what: `${key}: ${path}: ${problem}`,
     remedy: remedy ?? `Check ${key} and the permissions of the file.`,
   };
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => true, () => false);
 }
