@@ -35,7 +35,13 @@ interface Token extends Principal {
   readonly hash: Uint8Array;
 }
 
-const LINE = /^(\S+)\s+(\S+)\s+(\S+)$/;
+/** The lines of a tokens file that are to hold a token, in words. Empty lines and those that begin with `#` are skipped. */
+export function* tokenLines(text: string): Generator<{ number: number; words: readonly string[] }> {
+  for (const [index, raw] of text.split("\n").entries()) {
+    const line = raw.trim();
+    if (line !== "" && !line.startsWith("#")) yield { number: index + 1, words: line.split(/\s+/) };
+  }
+}
 
 /** The tokens of one tokens file. */
 export class TokenStore {
@@ -46,25 +52,23 @@ export class TokenStore {
   }
 
   /**
-   * Reads the text of a tokens file. Empty lines and lines that begin with `#` are skipped.
+   * Reads the text of a tokens file.
    * @throws VipfarmError naming the first line that is wrong.
    */
   static parse(text: string, file: string): TokenStore {
     const tokens: Token[] = [];
-    for (const [index, raw] of text.split("\n").entries()) {
-      const line = raw.trim();
-      if (line === "" || line.startsWith("#")) continue;
-      const [, role, name, hex] = LINE.exec(line) ?? [];
+    for (const { number, words } of tokenLines(text)) {
+      const [role, name, hex] = words;
       const fail = (problem: string): never => {
         throw new VipfarmError({
           operation: "read tokens file",
           problem,
-          value: `${file}:${index + 1}`,
+          value: `${file}:${number}`,
           remedy: "Write each line as: role name sha256-hex, where role is monitor, control or admin.",
           exitCode: EXIT.usage,
         });
       };
-      if (role === undefined) fail("a line has three words");
+      if (words.length !== 3) fail("a line has three words");
       if (!ROLES.some((known) => known === role)) fail("unknown role");
       if (name.length > NAME_LENGTH_MAX) fail(`a name has at most ${NAME_LENGTH_MAX} characters`);
       if (!/^[0-9a-f]{64}$/i.test(hex)) fail("the third word must be a SHA-256 in 64 hexadecimal digits");

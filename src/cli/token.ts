@@ -1,7 +1,7 @@
 /** `vipfarm token`: a new token for the admin endpoint. The file keeps its hash; the token itself is shown once. */
 import { createHash, randomBytes } from "node:crypto";
 import { type Role, ROLES } from "../admin/roles.ts";
-import { TokenStore } from "../admin/tokens.ts";
+import { tokenLines, TokenStore } from "../admin/tokens.ts";
 import { EXIT, VipfarmError } from "../core/errors.ts";
 import { NAME_LENGTH_MAX } from "../core/limits.ts";
 import { daemonUser, exists } from "./farm_files.ts";
@@ -61,14 +61,12 @@ async function addLine(file: string, name: string, line: string): Promise<void> 
 }
 
 function refuseSecond(file: string, text: string, name: string): void {
-  const at = text.split("\n").findIndex((line) =>
-    !/^\s*#/.test(line) && line.trim().split(/\s+/)[1] === name
-  );
-  if (at < 0) return;
+  const there = tokenLines(text).find(({ words }) => words[1] === name);
+  if (there === undefined) return;
   throw new VipfarmError({
     operation: "make a token",
     problem: `${name} has a token already`,
-    value: `${file}:${at + 1}`,
+    value: `${file}:${there.number}`,
     remedy: "Delete that line to replace it, or choose another name.",
     exitCode: EXIT.no,
   });
