@@ -134,7 +134,8 @@ Deno.test(
       ),
       { numRuns: 3_000 },
     );
-    assert.ok(fast > 150 && plainOnes > 120, `${fast} fast, ${plainOnes} plain`);
+    // About 165 and 150, give or take 13: enough that the property has said something.
+    assert.ok(fast > 80 && plainOnes > 70, `${fast} fast, ${plainOnes} plain`);
   },
 );
 
