@@ -28,7 +28,7 @@
 
 import { timingSafeEqual } from "node:crypto";
 import { VipfarmError } from "../core/errors.ts";
-import { HEARTBEAT_BYTES_MAX } from "../core/limits.ts";
+import { HEARTBEAT_BYTES_MAX, NAME_LENGTH_MAX } from "../core/limits.ts";
 import { readInt32, readUint16 } from "./bytes.ts";
 import {
   type BodyBeginning,
@@ -36,6 +36,7 @@ import {
   readBody,
   readBodyBeginning,
   writeBody,
+  writeName,
 } from "./heartbeat_body.ts";
 import { HmacSha256 } from "./hmac.ts";
 
@@ -131,7 +132,7 @@ export class HeartbeatCodec {
   readonly #headerHash: KeyedHash;
   readonly #out = new Uint8Array(HEARTBEAT_BYTES_MAX);
   readonly #outView = new DataView(this.#out.buffer);
-  readonly #nameBytes = new TextEncoder();
+  readonly #nameBytes = new Uint8Array(NAME_LENGTH_MAX);
 
   constructor(options: HeartbeatCodecOptions) {
     this.#farmTag = options.farmTag.slice();
@@ -221,8 +222,8 @@ export class HeartbeatCodec {
 
   /** Hashes a name to the sender identity of headers; it stands in the header hash afterwards. */
   identify(name: string): KeyedHash {
-    const bytes = this.#nameBytes.encode(name);
-    this.#headerHash.hash(bytes, 0, bytes.length);
+    writeName(name, this.#nameBytes, 0);
+    this.#headerHash.hash(this.#nameBytes, 0, name.length);
     return this.#headerHash;
   }
 }
