@@ -23,13 +23,15 @@ import { Orders } from "./control/orders.ts";
 import { PacketThread } from "./control/packet_thread.ts";
 import { planQuorum, planServices, planTables, planVips } from "./control/plan.ts";
 import { OptionalPrefilter } from "./control/prefilter.ts";
-import { Progress } from "./control/progress.ts";
+import { threadProgress } from "./control/progress.ts";
 import { Reloader } from "./control/reload.ts";
 import { Replacement } from "./control/replacement.ts";
 import { NodeState } from "./control/node_state.ts";
 import { type Announcement, Settings } from "./control/settings.ts";
 import { type SupervisorLink } from "./control/supervisor_link.ts";
+import { hasJoined, statusLine } from "./control/status_line.ts";
 import { STOP_STEP_MS_MAX, Thread } from "./control/thread.ts";
+import { Ticker } from "./control/ticker.ts";
 import { EXIT, messageOf } from "./core/errors.ts";
 import { type FarmEventInit } from "./core/events.ts";
 import { deriveKeys } from "./core/keys.ts";
@@ -39,6 +41,7 @@ import { type Notifier } from "./notify/notifier.ts";
 import { type MemberView } from "./membership/types.ts";
 import { startLog } from "./supervisor/log.ts";
 import { type HostTun, MESSAGES_FORM } from "./supervisor/messages.ts";
+import { REPORT_INTERVAL_MS } from "./supervisor/watchdog.ts";
 import { type FromMembership, type HeartbeatNetwork, type ToMembership } from "./thread_messages.ts";
 import { type Order } from "./wire/heartbeat.ts";
 import { within } from "./control/within.ts";
@@ -57,8 +60,8 @@ export interface DaemonOptions {
   takeOver: boolean;
 }
 
-/** How often the other nodes are told how many frames this one has seen: the self-test of the LAN compares seconds. */
-const FRAMES_INTERVAL_MS = 1_000;
+/** How often the other nodes are told what this one has seen and does: the self-test of the LAN compares seconds. */
+const EVERY_SECOND_MS = 1_000;
 
 /** Runs the daemon until its supervisor ends it; returns the exit code. Throws VipfarmError when it cannot start. */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
@@ -74,6 +77,7 @@ class Daemon {
   readonly #node: NodeConfig;
   readonly #events = new EventLog();
   readonly #log = new LogSwitch();
+  readonly #ticker = new Ticker();
   readonly #claims: SharedClaims;
   readonly #prefilter: OptionalPrefilter;
   readonly #dataplanes: PacketThread[] = [];
@@ -99,6 +103,7 @@ class Daemon {
 
   constructor(readonly options: DaemonOptions, readonly resources: AsyncDisposableStack) {
     this.#node = forNode(options.config, options.node);
+    this.resources.defer(() => this.#ticker.close());
     // First: what follows may have something to tell.
     this.#notifier = openNotifier(options.config, this.#node.name, (event) => this.#record(event), resources);
     const tableCount = options.config.services.length + 1;
@@ -153,9 +158,10 @@ class Daemon {
       ...this.options,
       node: this.#node,
       settings: this.#settings,
+      ticker: this.#ticker,
       members: () => this.#farm.members.filter(({ state }) => state !== "dead").length,
       drained: (deadlineMs) => this.#drain.drained(deadlineMs),
-      changed: () => this.#membership.send({ kind: "report", text: this.#farm.report(), urgent: true }),
+      changed: () => this.#membership.send({ kind: "report", ...this.#farm.announcement(), urgent: true }),
       record: (event) => this.#record(event),
       onFailure: (error) => this.#fail(error),
     }, this.resources);
@@ -209,23 +215,19 @@ class Daemon {
     this.#state.start();
     supervisor.on("reload", () => void this.#reloader.reload());
     this.#replacement.permit();
-    const everySecond = setInterval(() => {
-      this.#membership.send({ kind: "vipFrames", count: this.#farm.vipFramesSeen() });
-      this.#membership.send({ kind: "report", text: this.#farm.everySecond(Date.now()) });
-      this.#lookAtInterfaces();
-      this.#prefilter.watch();
-    }, FRAMES_INTERVAL_MS);
-    this.resources.defer(() => clearInterval(everySecond));
+    this.resources.defer(this.#ticker.every(EVERY_SECOND_MS, () => this.#everySecond()));
     const admin = await openAdminEndpoint({
       farm: this.#farm,
       admin: config.admin,
       runtimeDir: this.options.runtimeDir,
+      ticker: this.#ticker,
       record: (event) => this.#record(event),
       debug: (text) => this.#log.debug(text),
     });
     this.resources.defer(() => admin.close());
     supervisor.tell({ say: "ready" });
     this.#reportProgress();
+    this.resources.defer(this.#ticker.every(REPORT_INTERVAL_MS, () => this.#reportProgress()));
     if (takeOver) return;
     this.#record({
       severity: "info",
@@ -238,13 +240,16 @@ class Daemon {
   }
 
   #reportProgress(): void {
-    const progress = new Progress({
-      tell: (message) => this.options.supervisor.tell(message),
-      dataplanes: this.#dataplanes,
-      farm: this.#farm,
-      claims: this.#claims,
-    });
-    this.resources.defer(() => progress.close());
+    const threads = threadProgress(this.#dataplanes, this.#claims);
+    this.options.supervisor.tell({ say: "progress", threads });
+  }
+
+  #everySecond(): void {
+    const members = this.#farm.sample(Date.now());
+    this.#membership.send({ kind: "report", ...this.#farm.announcement() });
+    this.options.supervisor.tell({ say: "status", joined: hasJoined(members), line: statusLine(members) });
+    this.#lookAtInterfaces();
+    this.#prefilter.watch();
   }
 
   /** Waits until the supervisor ends this, or a failure does, and leaves the farm in order. Returns the exit code. */

@@ -275,6 +275,7 @@ class MembershipThread {
         this.#announceRetained(this.#publisher.keep(message.retain));
         return membership.setSettings(message.weights, { draining: message.draining }, nowMs);
       case "report":
+        membership.setVipFramesSeen(message.vipFramesSeen);
         return membership.setReport(message.text, message.urgent ?? false, nowMs);
       case "order":
         return membership.issueOrder(message.order, nowMs);
@@ -282,8 +283,6 @@ class MembershipThread {
         return membership.answerOrder(message.id, message.code, message.text, nowMs);
       case "connections":
         return this.#prune(message.lossCount, message.held);
-      case "vipFrames":
-        return membership.setVipFramesSeen(message.count);
       case "freeze":
         // From here on every frame is in a ring, where one moment divides them between two processes.
         this.#claims.kernel?.hold();

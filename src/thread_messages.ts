@@ -65,7 +65,7 @@ export type ToMembership =
   /** `retain`: for each table, whether connections in buckets that it loses are kept; all, if it is left out. */
   | { kind: "settings"; weights: number[]; draining: boolean; retain?: readonly boolean[] }
   /** What heartbeats report of this node, about once a second; `urgent`: its state has changed, the others know at once. */
-  | { kind: "report"; text: string; urgent?: boolean }
+  | { kind: "report"; text: string; vipFramesSeen: number; urgent?: boolean }
   | { kind: "order"; order: Order }
   | { kind: "answer"; id: string; code: Answer["code"]; text: string }
   /** What the kernel holds, for each table with connections. */
@@ -84,8 +84,6 @@ export type ToMembership =
   | { kind: "restore"; membership: SavedMembership; senders: readonly SavedSender[] }
   /** After `restore`: the other process has stopped. */
   | { kind: "begin"; weights: number[]; draining: boolean; retain?: readonly boolean[] }
-  /** Once a second: frames for the virtual IPs that this node has seen since its start. */
-  | { kind: "vipFrames"; count: number }
   | { kind: "leave" }
   | { kind: "goodbye" };
 

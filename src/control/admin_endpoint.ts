@@ -8,19 +8,20 @@ import { messageOf } from "../core/errors.ts";
 import { type FarmEventInit } from "../core/events.ts";
 import { type Farm } from "./farm.ts";
 import { FileWatch } from "./file_watch.ts";
-import { LoopLag } from "./loop_lag.ts";
+import { type Ticker } from "./ticker.ts";
 
 export interface AdminEndpointParts {
   farm: Farm;
   admin: FarmConfig["admin"];
   runtimeDir: string;
+  ticker: Ticker;
   record(event: FarmEventInit): void;
   debug(text: string): void;
 }
 
 /** Opens it. Close it before what `farm` is made of. */
 export async function openAdminEndpoint(parts: AdminEndpointParts): Promise<{ close(): Promise<void> }> {
-  const { farm, runtimeDir, record, debug } = parts;
+  const { farm, runtimeDir, ticker, record, debug } = parts;
   const { listen, tokensFile, tls } = parts.admin;
   const tokens = tokensFile === undefined ? undefined : await TokenStore.load(tokensFile);
   const report = (error: Error) =>
@@ -29,9 +30,8 @@ export async function openAdminEndpoint(parts: AdminEndpointParts): Promise<{ cl
       kind: "admin.failed",
       message: `The admin endpoint failed: ${error.message}`,
     });
-  const lag = new LoopLag();
   const server = await serveAdmin({
-    app: createAdminApp(farm, { listen, tokens, report, debug, loopLagMs: () => lag.maxMs }),
+    app: createAdminApp(farm, { listen, tokens, report, debug, loopLagMs: () => ticker.latenessMsMax }),
     unixPath: `${runtimeDir}/admin.sock`,
     listen,
     tokens: tokens !== undefined,
@@ -68,7 +68,6 @@ export async function openAdminEndpoint(parts: AdminEndpointParts): Promise<{ cl
   }
   return {
     close: async () => {
-      lag.close();
       for (const watch of watches) watch.close();
       await server.shutdown();
     },

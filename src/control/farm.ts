@@ -82,6 +82,7 @@ export class Farm implements FarmSource {
   #observeTakeover: (durationMs: number) => void = () => {};
   readonly #history = new History();
   #members: readonly MemberView[] = [];
+  #vipFramesSeen = 0;
   #totals: HeartbeatTotals | undefined;
   #networks: NetworkState = { atMs: 0, networks: [], frames: [], finding: undefined };
 
@@ -116,25 +117,23 @@ export class Farm implements FarmSource {
     this.#reports.hear(members);
   }
 
-  /** Once a second: keeps a sample of everything, and gives the report for the other nodes. */
-  everySecond(wallMs: number): string {
-    this.#reports.sample(this.counters());
-    this.#history.sample(wallMs, this.#memberStatus());
-    return this.#reports.text();
+  /** Keeps a sample of everything; once a second. Gives the members as they stand. */
+  sample(wallMs: number): FarmStatus["members"] {
+    const counters = this.counters();
+    this.#vipFramesSeen = vipFramesSeen(counters);
+    this.#reports.sample(counters);
+    const members = this.#memberStatus();
+    this.#history.sample(wallMs, members);
+    return members;
   }
 
-  /** The report as it is now. */
-  report(): string {
-    return this.#reports.text();
+  /** What the other nodes are told of this one: its report as it is now, and the frames of the last sample. */
+  announcement(): { text: string; vipFramesSeen: number } {
+    return { text: this.#reports.text(), vipFramesSeen: this.#vipFramesSeen };
   }
 
   updateTotals(totals: HeartbeatTotals): void {
     this.#totals = totals;
-  }
-
-  /** Frames for the virtual IPs that this node has seen, whatever became of them. */
-  vipFramesSeen(): number {
-    return vipFramesSeen(this.counters());
   }
 
   /** Frames for the virtual IPs that the living members have seen since their starts, by name. */

@@ -3,6 +3,7 @@
  * announces. The next process of this node finds the state in the runtime directory; that a node was drained stands in
  * the state directory, and survives a restart of the host too.
  */
+import { existsSync } from "node:fs";
 import { boottimeMs } from "../../ffi/clock.ts";
 import { Application } from "../application/application.ts";
 import { newMachine } from "../application/machine.ts";
@@ -15,13 +16,13 @@ import { type FarmEventInit } from "../core/events.ts";
 import { type Health } from "../health/health.ts";
 import { type HealthState } from "../health/types.ts";
 import { bootId } from "../host/boot_id.ts";
-import { exists } from "../host/exists.ts";
 import { type ClaimsBasis } from "../membership/types.ts";
 import { type Order } from "../wire/heartbeat.ts";
 import { openChecks } from "./checks.ts";
 import { STOP_LINGER_MS } from "./drain.ts";
 import { LastResortWatch } from "./last_resort.ts";
 import { type Obeyed, Settings } from "./settings.ts";
+import { type Ticker } from "./ticker.ts";
 
 export interface NodeStateParts {
   readonly config: FarmConfig;
@@ -30,6 +31,7 @@ export interface NodeStateParts {
   /** Another process of this node runs beside, and says later how far it has come: {@link NodeState.restore}. */
   readonly takeOver: boolean;
   readonly settings: Settings;
+  readonly ticker: Ticker;
   /** Living members, this node among them. */
   members(): number;
   /** Settles when no connection is left, or at the deadline. */
@@ -53,7 +55,7 @@ export class NodeState {
   readonly #bootId = bootId();
   readonly #lastResort: LastResortWatch;
   #maintenanceFile: string | undefined;
-  #maintenanceTimer: ReturnType<typeof setInterval> | undefined;
+  #endLooking = () => {};
   #adopts = false;
   #drainedSaved = false;
   #live = false;
@@ -135,7 +137,7 @@ export class NodeState {
     if (this.#adopts) this.#application.adopt();
     else this.#application.boot();
     this.#health.start();
-    this.#maintenanceTimer = setInterval(() => this.#lookForMaintenance(), MAINTENANCE_LOOK_MS);
+    this.#endLooking = this.parts.ticker.every(MAINTENANCE_LOOK_MS, () => this.#lookForMaintenance());
   }
 
   /** Members came or went, or have other weights: rules may count them. */
@@ -175,12 +177,12 @@ export class NodeState {
 
   /** Stops the application, since the node leaves the farm. */
   leave(hurry: Promise<void>): Promise<void> {
-    clearInterval(this.#maintenanceTimer);
+    this.#endLooking();
     return this.#application.leave(hurry);
   }
 
   #close(): void {
-    clearInterval(this.#maintenanceTimer);
+    this.#endLooking();
     this.#application.close();
   }
 
@@ -229,7 +231,7 @@ export class NodeState {
   }
 
   #maintenanceIsThere(): boolean {
-    return this.#maintenanceFile !== undefined && exists(this.#maintenanceFile);
+    return this.#maintenanceFile !== undefined && existsSync(this.#maintenanceFile);
   }
 
   #lookForMaintenance(): void {

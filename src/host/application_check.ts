@@ -1,9 +1,9 @@
 /** Whether this host has what the sections `application` and `notify` name: scripts, the user, systemd. */
+import { existsSync } from "node:fs";
 import { type Command, SCRIPT_NAMES } from "../config/application_config.ts";
 import { type FarmConfig, type Problem } from "../config/load.ts";
 import { problemAt } from "../config/load.ts";
 import { VipfarmError } from "../core/errors.ts";
-import { exists } from "./exists.ts";
 import { userByName } from "./user.ts";
 
 /** sd_booted(3): systemd is the init system if there is this directory. */
@@ -29,7 +29,7 @@ export async function checkApplicationHere(
   for (const name of SCRIPT_NAMES) reportScript(["application", name], application?.scripts[name]);
   reportScript(["notify", "script"], notify?.script, "warning");
   reportScript(["notify", "mail", "sendmail"], notify?.mail && [notify.mail.sendmail], "warning");
-  if (application?.systemdUnit !== undefined && !exists(SYSTEMD_DIRECTORY)) {
+  if (application?.systemdUnit !== undefined && !existsSync(SYSTEMD_DIRECTORY)) {
     report(
       ["application", "systemd_unit"],
       "systemd does not run on this host",

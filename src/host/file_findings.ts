@@ -1,8 +1,8 @@
 /** Whether the daemon will be able to read the files that the configuration names, besides itself. */
+import { existsSync } from "node:fs";
 import { type FarmConfig } from "../config/load.ts";
 import { readSecretFile } from "../config/secret_file.ts";
 import { VipfarmError } from "../core/errors.ts";
-import { exists } from "./exists.ts";
 import { type Finding } from "./finding.ts";
 
 /** Whom the daemon runs as, if not as who asks. */
@@ -30,7 +30,7 @@ export async function fileFindings(config: FarmConfig, reader: Reader | undefine
       findings.push(cannotRead(key, path, error));
       continue;
     }
-    if (reader !== undefined && exists(path) && !await reader.mayRead(path)) {
+    if (reader !== undefined && existsSync(path) && !await reader.mayRead(path)) {
       findings.push({
         ok: false,
         what: `${key}: ${path} may not be read by ${reader.name}, which the service runs as`,

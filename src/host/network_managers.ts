@@ -1,5 +1,5 @@
 /** Programs that manage the host's interfaces, and would take the virtual IPs off a TUN device that they do not know. */
-import { exists } from "./exists.ts";
+import { existsSync } from "node:fs";
 import type { Finding } from "./finding.ts";
 import { FIRST_TUN_NAME, TUN_PATTERN } from "./tun_name.ts";
 
@@ -24,7 +24,7 @@ export function networkManagerFindings(): Finding[] {
 }
 
 function networkdFindings(): Finding[] {
-  if (!exists(NETWORKD.running)) return [];
+  if (!existsSync(NETWORKD.running)) return [];
   const files = filesOf(NETWORKD.directories, ".network");
   const taken = firstForTun(files);
   if (taken === undefined || taken.unmanaged) {
@@ -40,7 +40,7 @@ function networkdFindings(): Finding[] {
 }
 
 function networkManagerDaemonFindings(): Finding[] {
-  if (!exists(NETWORK_MANAGER.running)) return [];
+  if (!existsSync(NETWORK_MANAGER.running)) return [];
   const texts = [
     ...filesOf(NETWORK_MANAGER.directories, ".conf").map(({ text }) => text),
     ...NETWORK_MANAGER.files.flatMap((path) => read(path) ?? []),

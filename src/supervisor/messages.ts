@@ -86,8 +86,10 @@ export type FromWorker =
   /** Names of all members that it knows, itself included. */
   | { say: "members"; names: readonly string[] }
   | { say: "ready" }
-  /** Twice a second from `ready` on: how far each thread has come, and what people should know. */
-  | { say: "progress"; threads: ThreadProgress; joined: boolean; status: string }
+  /** Twice a second from `ready` on: how far each thread has come. */
+  | { say: "progress"; threads: ThreadProgress }
+  /** Once a second: whether the farm counts on this node, and one line of what people should know. */
+  | { say: "status"; joined: boolean; line: string }
   | { say: "prepared" }
   | { say: "snapshot"; ask: number; snapshot: Snapshot }
   | { say: "rehearsed" }

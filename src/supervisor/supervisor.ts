@@ -221,8 +221,8 @@ class Supervisor {
       for (const event of this.#waiting.splice(0)) worker.tell({ do: "record", event });
     } else if (message.say === "leaving") {
       this.#leaveDeadlineMs = boottimeMs() + message.withinMs;
-    } else if (message.say === "progress" && worker === this.#worker) {
-      this.#manager.status(message.status);
+    } else if (message.say === "status" && worker === this.#worker) {
+      this.#manager.status(message.line);
       if (message.joined) this.#manager.ready();
     }
   }

@@ -1,0 +1,50 @@
+/**
+ * The one timer of the control thread. What it does again and again is done at the same moments: most of it costs less
+ * than the wake-up does, so a node that idles wakes seldom.
+ */
+
+/** From one tick to the next, in ms. */
+export const TICK_MS = 500;
+/** The largest lateness of so much time is told: a scrape a few seconds later still sees it. */
+const LATENESS_KEPT_MS = 10_000;
+
+/** Close it at the end. */
+export class Ticker {
+  readonly #works = new Set<() => void>();
+  readonly #lateness: number[] = [];
+  readonly #timer = setInterval(() => this.#tick(), TICK_MS);
+  #dueMs: number;
+  #ticks = 0;
+
+  constructor(readonly nowMs: () => number = () => performance.now()) {
+    this.#dueMs = nowMs() + TICK_MS;
+  }
+
+  /** Does the work again and again, after so many ms each: a multiple of {@link TICK_MS}. The answer ends it. */
+  every(intervalMs: number, work: () => void): () => void {
+    const each = () => {
+      if (this.#ticks * TICK_MS % intervalMs === 0) work();
+    };
+    this.#works.add(each);
+    return () => void this.#works.delete(each);
+  }
+
+  /** The largest lateness of the last ticks, in ms: whatever keeps the thread busy, collecting garbage included, shows here. */
+  get latenessMsMax(): number {
+    return Math.max(0, ...this.#lateness);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#works.clear();
+  }
+
+  #tick(): void {
+    const atMs = this.nowMs();
+    this.#lateness.push(atMs - this.#dueMs);
+    if (this.#lateness.length > LATENESS_KEPT_MS / TICK_MS) this.#lateness.shift();
+    this.#dueMs = atMs + TICK_MS;
+    this.#ticks++;
+    for (const work of [...this.#works]) work();
+  }
+}
