@@ -21,7 +21,7 @@ Deno.test({
       const { success, stderr } = await new Deno.Command(Deno.execPath(), {
         args: [
           ...["run", "-A", "--quiet", fileURLToPath(new URL("../bench/peers/main.ts", import.meta.url))],
-          ...["--rounds", "1", "--seconds", "1", "--out", out],
+          ...["--rounds", "1", "--settle", "1", "--seconds", "1", "--out", out],
         ],
         stdin: "null",
       }).output();

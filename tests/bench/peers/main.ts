@@ -1,7 +1,7 @@
 /**
  * `deno task bench:peers`: vipfarm beside its peers, in one go and one topology (topology.ts).
  *
- *     deno task bench:peers [--rounds N] [--seconds N] [--only NAME,NAME] [--out FILE]
+ *     deno task bench:peers [--rounds N] [--settle N] [--seconds N] [--only NAME,NAME] [--out FILE]
  *
  * The rig runs in network, mount and process namespaces of its own, with its own /run: whatever way it ends,
  * a kill included, the kernel takes everything with it, and nothing that it does is seen outside.
@@ -28,6 +28,7 @@ const { values: options } = parseArgs({
   args: Deno.args.filter((argument) => argument !== INSIDE),
   options: {
     rounds: { type: "string", default: "3" },
+    settle: { type: "string", default: "60" },
     seconds: { type: "string", default: "2" },
     only: { type: "string" },
     out: { type: "string" },
@@ -35,7 +36,7 @@ const { values: options } = parseArgs({
 });
 
 /** A positive whole number of the command line. Throws with the option's name. */
-function count(name: "rounds" | "seconds"): number {
+function count(name: "rounds" | "settle" | "seconds"): number {
   const value = Number(options[name]);
   if (!Number.isInteger(value) || value < 1) {
     throw new Error(`--${name} ${options[name]}: give a whole number from 1`);
@@ -85,6 +86,7 @@ async function assertServes(contender: Contender, topology: Topology, endpoint: 
 
 async function rig(): Promise<void> {
   const rounds = count("rounds");
+  const settle = count("settle");
   const seconds = count("seconds");
   const chosen = chosenContenders();
   await runChecked("bench-peers", ["mount", "-t", "tmpfs", "tmpfs", "/run"]);
@@ -96,6 +98,8 @@ async function rig(): Promise<void> {
       console.error(`round ${round + 1} of ${rounds}: ${contender.name}`);
       const endpoint = await contender.start(topology);
       await assertServes(contender, topology, endpoint);
+      // Servers run for months, and a program that is compiled as it runs is busy with that at first.
+      await new Promise((resolve) => setTimeout(resolve, settle * 1_000));
       const figures = await measure(topology, endpoint, seconds);
       console.error(COLUMNS.map(({ title, key, format }) => `${title}: ${format(figures[key])}`).join(" · "));
       results[i].rounds.push(figures);
@@ -108,7 +112,7 @@ async function rig(): Promise<void> {
   console.log(`medians\n\n${figureTable(results)}`);
   if (options.out !== undefined) {
     const [kernel] = Deno.osRelease().match(/^\d+\.\d+/) ?? [Deno.osRelease()];
-    const conditions = { rounds, seconds, cores: navigator.hardwareConcurrency, kernel };
+    const conditions = { rounds, settle, seconds, cores: navigator.hardwareConcurrency, kernel };
     await Deno.writeTextFile(options.out, report(results, conditions));
     // Like every file of the repository, so that writing it anew changes the figures only.
     await runChecked("bench-peers", [Deno.execPath(), "fmt", "--quiet", "--ext=md", options.out]);

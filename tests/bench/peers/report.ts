@@ -100,6 +100,8 @@ export function spreadTable(contenders: readonly ContenderRounds[]): string {
 
 export interface Conditions {
   readonly rounds: number;
+  /** From a contender's start to its first figure. */
+  readonly settle: number;
   readonly seconds: number;
   readonly cores: number;
   readonly kernel: string;
@@ -112,7 +114,7 @@ export function report(contenders: readonly ContenderRounds[], conditions: Condi
 Written by \`deno task bench:peers\`. Three clients, three servers and whatever stands between them share
 ${conditions.cores} cores of one machine (Linux ${conditions.kernel}) in network namespaces on one bridge, so compare the
 rows with each other and not with other machines. Medians over the rounds, which were interleaved (${conditions.rounds}),
-${conditions.seconds} s for each figure. For latency, less is better.
+${conditions.seconds} s for each figure, the first of them ${conditions.settle} s after the contender's start. For latency, less is better.
 
 ## Ratios, straight = 100
 

@@ -71,6 +71,6 @@ Deno.test("ratios are to the first contender, in hundredths", () => {
   assert.equal(rows.length, 4);
   assert.deepEqual(rows[2].split("|").slice(2, -1).map(Number), Array(7).fill(100));
   assert.deepEqual(rows[3].split("|").slice(2, -1).map(Number), Array(7).fill(25));
-  const conditions = { rounds: 1, seconds: 1, cores: 2, kernel: "6.18" };
+  const conditions = { rounds: 1, settle: 1, seconds: 1, cores: 2, kernel: "6.18" };
   assert.match(report(contenders, conditions), /- \*\*other\*\*: some\./);
 });
