@@ -20,10 +20,10 @@ export function leaveMsMax({ drainOnStopMs, application }: FarmConfig): number {
     STOP_MARGIN_MS;
 }
 
-/** How often it is looked whether requests under way have ended. */
-const LOOK_MS = 10;
-/** How often the kernel is asked whether retained connections have ended. */
-const RETAINED_LOOK_MS = 200;
+/** How often it is looked whether requests under way have ended, and which part of the time that takes at most. */
+const LOOK_MS = 10, LOOK_SHARE = 0.1;
+/** How often the kernel is asked whether retained connections have ended: that may go on for hours. */
+const RETAINED_LOOK_MS = 200, RETAINED_LOOK_SHARE = 0.02;
 
 export interface DrainParts {
   readonly claims: SharedClaims;
@@ -43,6 +43,8 @@ export class Drain {
   /** Of the last loss of buckets that was told. */
   #lossCount = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Of the last look, in ms: a busy server's kernel has 100,000 sockets to walk over, most of them in TIME_WAIT. */
+  #lookMs = 0;
 
   constructor(readonly parts: DrainParts) {}
 
@@ -60,11 +62,11 @@ export class Drain {
   /** Until no connection is left, or until the deadline. */
   async connectionsEnded(deadlineMs: number): Promise<void> {
     await this.packetsDecided();
-    const connections = this.parts.connections();
     for (;;) {
-      connections.look();
-      if (connections.count === 0 || boottimeMs() >= deadlineMs) return;
-      await elapsed(LOOK_MS);
+      this.#heldBuckets();
+      const leftMs = deadlineMs - boottimeMs();
+      if (this.parts.connections().count === 0 || leftMs <= 0) return;
+      await elapsed(Math.min(leftMs, Math.max(LOOK_MS, this.#lookMs / LOOK_SHARE)));
     }
   }
 
@@ -87,12 +89,19 @@ export class Drain {
   }
 
   async #look(lossCount: number): Promise<void> {
-    const { claims, connections, prefilter, tell } = this.parts;
+    const { claims, prefilter, tell } = this.parts;
     this.#lossCount = lossCount;
     clearTimeout(this.#timer);
     await Promise.all([this.packetsDecided(), prefilter.settled()]);
     if (claims.stopRequested) return;
-    tell(lossCount, connections().look());
+    tell(lossCount, this.#heldBuckets());
+  }
+
+  #heldBuckets(): HeldBuckets[] {
+    const startMs = boottimeMs();
+    const held = this.parts.connections().look();
+    this.#lookMs = boottimeMs() - startMs;
+    return held;
   }
 
   /**
@@ -102,7 +111,9 @@ export class Drain {
   retained(groups: number): void {
     this.#retainedGroups = groups;
     clearTimeout(this.#timer);
-    if (groups > 0) this.#timer = setTimeout(() => this.look(this.#lossCount), RETAINED_LOOK_MS);
+    if (groups === 0) return;
+    const waitMs = Math.max(RETAINED_LOOK_MS, this.#lookMs / RETAINED_LOOK_SHARE);
+    this.#timer = setTimeout(() => this.look(this.#lossCount), waitMs);
   }
 
   close(): void {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { boottimeMs } from "../../../ffi/clock.ts";
 import { type HeldBuckets } from "../../../src/control/connections.ts";
 import { Drain } from "../../../src/control/drain.ts";
 import { SharedClaims } from "../../../src/dataplane/shared.ts";
@@ -9,13 +10,17 @@ class Looks {
   readonly lossCounts: number[] = [];
   readonly failures: Error[] = [];
   failure: Error | undefined;
+  /** How long a look takes. */
+  tookMs = 0;
+  count = 0;
+  looked = 0;
   #next = Promise.withResolvers<void>();
 
   constructor() {
     this.drain = new Drain({
       claims: SharedClaims.create(2, 0),
       dataplanes: [],
-      connections: () => ({ count: 0, look: () => this.#look() }),
+      connections: () => ({ count: this.count, look: () => this.#look() }),
       prefilter: { settled: () => Promise.resolve() },
       services: 1,
       tell: (lossCount) => {
@@ -37,6 +42,8 @@ class Looks {
 
   #look(): HeldBuckets[] {
     if (this.failure !== undefined) throw this.failure;
+    this.looked++;
+    for (const endMs = performance.now() + this.tookMs; performance.now() < endMs;);
     return [];
   }
 }
@@ -58,6 +65,16 @@ Deno.test("it is looked again until nothing is retained, however late the answer
   await new Promise((later) => setTimeout(later, 300));
   assert.deepEqual(looks.lossCounts, [1, 1, 2, 2], "nothing is left to look for");
   looks.drain.close();
+});
+
+Deno.test("who waits for the end of connections looks the less often the longer a look takes, and not beyond the deadline", async () => {
+  const looks = new Looks();
+  looks.count = 1;
+  looks.tookMs = 20;
+  const startMs = performance.now();
+  await looks.drain.connectionsEnded(boottimeMs() + 500);
+  assert.ok(performance.now() - startMs >= 500);
+  assert.ok(looks.looked >= 2 && looks.looked <= 4, `${looks.looked} looks of 20 ms in 500 ms`);
 });
 
 Deno.test("a kernel that cannot be asked is told as a failure", async () => {

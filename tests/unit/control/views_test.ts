@@ -184,7 +184,7 @@ Deno.test("connections are counted now and then, the less often the longer it ta
     });
   for (nowMs = 0; nowMs < 10_000; nowMs += 500) sample();
   assert.equal(times, 5);
-  tookMs = 100; // two per cent of five seconds
+  tookMs = 10; // two thousandths of five seconds
   for (nowMs = 20_000; nowMs < 40_000; nowMs += 500) sample();
   assert.equal(times, 9);
   assert.equal(count.now, 9);
