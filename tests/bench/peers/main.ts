@@ -12,14 +12,13 @@ import { runChecked } from "../../../src/lab/process.ts";
 import { installMissing } from "../../setup.ts";
 import type { Contender } from "./contender.ts";
 import { haproxy } from "./haproxy.ts";
-import { answeringNodes, type Endpoint, measure } from "./measure.ts";
+import { answeringNodes, type Endpoint, type Figures, measure } from "./measure.ts";
 import { COLUMNS, type ContenderRounds, figureTable, ratioTable, report } from "./report.ts";
-import { straight } from "./straight.ts";
 import { Topology } from "./topology.ts";
 import { FARM_CONFIG, vipfarm, vipfarmWithoutFastPath } from "./vipfarm.ts";
 import { xtCluster } from "./xt_cluster.ts";
 
-const CONTENDERS: readonly Contender[] = [straight, xtCluster, haproxy, vipfarm, vipfarmWithoutFastPath];
+const CONTENDERS: readonly Contender[] = [xtCluster, haproxy, vipfarm, vipfarmWithoutFastPath];
 
 /** Marks the second start of this file, the one in its own namespaces. */
 const INSIDE = "--inside";
@@ -84,6 +83,11 @@ async function assertServes(contender: Contender, topology: Topology, endpoint: 
   }
 }
 
+function tell(name: string, figures: Figures): void {
+  const texts = COLUMNS.map(({ title, key, format }) => `${title}: ${format(figures[key])}`);
+  console.error(`  ${name} · ${texts.join(" · ")}`);
+}
+
 async function rig(): Promise<void> {
   const rounds = count("rounds");
   const settle = count("settle");
@@ -101,14 +105,16 @@ async function rig(): Promise<void> {
       // Servers run for months, and a program that is compiled as it runs is busy with that at first.
       await new Promise((resolve) => setTimeout(resolve, settle * 1_000));
       const figures = await measure(topology, endpoint, seconds);
-      console.error(COLUMNS.map(({ title, key, format }) => `${title}: ${format(figures[key])}`).join(" · "));
-      results[i].rounds.push(figures);
+      tell(contender.name, figures);
       await contender.stop(topology);
+      const straight = await measure(topology, topology.straight, seconds);
+      tell("straight", straight);
+      results[i].rounds.push({ figures, straight });
     }
   }
   await topology.stop();
 
-  console.log(`ratios, ${chosen[0].name} = 100 (latency: less is better)\n\n${ratioTable(results)}\n`);
+  console.log(`ratios, straight = 100 (latency: less is better)\n\n${ratioTable(results)}\n`);
   console.log(`medians\n\n${figureTable(results)}`);
   if (options.out !== undefined) {
     const [kernel] = Deno.osRelease().match(/^\d+\.\d+/) ?? [Deno.osRelease()];

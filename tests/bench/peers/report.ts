@@ -1,11 +1,34 @@
 /** Medians of the rounds, ratios to `straight`, and the table that is printed and written. */
 import type { Figures } from "./measure.ts";
 
+/** One round of a contender. */
+export interface Round {
+  readonly figures: Figures;
+  /** Of straight, measured as soon as the contender had stopped. */
+  readonly straight: Figures;
+}
+
 export interface ContenderRounds {
   readonly name: string;
   readonly setup: string;
-  readonly rounds: Figures[];
+  readonly rounds: Round[];
 }
+
+/** What there is to show of one row: all rounds of a contender, or of straight. */
+interface Row {
+  readonly name: string;
+  readonly rounds: readonly Figures[];
+}
+
+function rowsOf(contenders: readonly ContenderRounds[]): Row[] {
+  return [
+    { name: STRAIGHT, rounds: contenders.flatMap(({ rounds }) => rounds.map(({ straight }) => straight)) },
+    ...contenders.map(({ name, rounds }) => ({ name, rounds: rounds.map(({ figures }) => figures) })),
+  ];
+}
+
+/** No farm at all: the 100 of the ratios. */
+const STRAIGHT = "straight";
 
 interface Column {
   readonly title: string;
@@ -59,15 +82,16 @@ function table(rows: string[][]): string {
 }
 
 /**
- * Ratios to the first contender (100), as Markdown: the median of the ratios within each round, because what
- * disturbs a round disturbs all that ran in it.
+ * Ratios to straight (100), as Markdown: the median of the ratios within each round, because what disturbs a
+ * contender disturbs the straight that was measured right after it.
  */
 export function ratioTable(contenders: readonly ContenderRounds[]): string {
-  const base = contenders[0].rounds;
   return table([
     ["", ...COLUMNS.map((column) => column.title.replace(/, (Gbit\/s|µs)$/, ""))],
+    [STRAIGHT, ...COLUMNS.map(() => "100")],
     ...contenders.map(({ name, rounds }) => {
-      const ratio = (key: keyof Figures) => median(rounds.map((round, i) => 100 * round[key] / base[i][key]));
+      const ratio = (key: keyof Figures) =>
+        median(rounds.map(({ figures, straight }) => 100 * figures[key] / straight[key]));
       return [name, ...COLUMNS.map(({ key }) => whole(ratio(key)))];
     }),
   ]);
@@ -77,7 +101,7 @@ export function ratioTable(contenders: readonly ContenderRounds[]): string {
 export function figureTable(contenders: readonly ContenderRounds[]): string {
   return table([
     ["", ...COLUMNS.map((column) => column.title)],
-    ...contenders.map(({ name, rounds }) => {
+    ...rowsOf(contenders).map(({ name, rounds }) => {
       const own = medians(rounds);
       return [name, ...COLUMNS.map(({ key, format }) => format(own[key]))];
     }),
@@ -88,7 +112,7 @@ export function figureTable(contenders: readonly ContenderRounds[]): string {
 export function spreadTable(contenders: readonly ContenderRounds[]): string {
   return table([
     ["", ...COLUMNS.map((column) => column.title)],
-    ...contenders.map(({ name, rounds }) => [
+    ...rowsOf(contenders).map(({ name, rounds }) => [
       name,
       ...COLUMNS.map(({ key, format }) => {
         const values = rounds.map((round) => round[key]);
@@ -113,8 +137,9 @@ export function report(contenders: readonly ContenderRounds[], conditions: Condi
 
 Written by \`deno task bench:peers\`. Three clients, three servers and whatever stands between them share
 ${conditions.cores} cores of one machine (Linux ${conditions.kernel}) in network namespaces on one bridge, so compare the
-rows with each other and not with other machines. Medians over the rounds, which were interleaved (${conditions.rounds}),
-${conditions.seconds} s for each figure, the first of them ${conditions.settle} s after the contender's start. For latency, less is better.
+rows with each other and not with other machines. Medians over the rounds (${conditions.rounds}), ${conditions.seconds} s for each
+figure, the first of them ${conditions.settle} s after the contender's start. What else runs on the host changes all figures
+from minute to minute: each contender's ratios are to straight as it was measured right after it. For latency, less is better.
 
 ## Ratios, straight = 100
 
@@ -130,6 +155,7 @@ ${spreadTable(contenders)}
 
 ## How each was set up
 
+- **${STRAIGHT}**: the clients talk to one server, with nothing between.
 ${contenders.map(({ name, setup }) => `- **${name}**: ${setup}.`).join("\n")}
 
 Requests: nginx on every node, answering a few bytes; wrk on each of three clients, 16 connections each.

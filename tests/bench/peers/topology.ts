@@ -15,6 +15,7 @@ import type { LabNamespace } from "../../../src/lab/namespace.ts";
 import type { LabProcess } from "../../../src/lab/process.ts";
 import { DEFAULT_VIRTUAL_IPS, type Station } from "../../../src/lab/topology.ts";
 import { waitFor } from "../../../src/lab/wait.ts";
+import type { Endpoint } from "./measure.ts";
 
 /** As many clients as nodes, so that each can meet another one. */
 const SIZE = 3;
@@ -140,6 +141,11 @@ export class Topology {
 
   get clients(): readonly Machine[] {
     return this.lab.clients;
+  }
+
+  /** The first server, by its own address: no farm at all. */
+  get straight(): Endpoint {
+    return { address: this.nodes[0].station.ipv4, httpPort: HTTP_PORT, bulkPorts: BULK_PORTS };
   }
 
   /** For configurations, logs and pid files; gone with the lab. */
