@@ -58,7 +58,7 @@ export async function supervise(options: SupervisorOptions): Promise<number> {
 }
 
 class Supervisor {
-  /** For whom the others keep the connections, it must be back at once: by then this hold is over, and there is a new one. */
+  /** A worker that ran for as long as a hold lasts is started at once, and for as long as it is, the others keep its connections. */
   readonly #restarts = new Restarts(HOLD_MS);
   readonly #stop = Promise.withResolvers<undefined>();
   readonly #waiting: FarmEventInit[] = [];
@@ -69,7 +69,6 @@ class Supervisor {
   #former: WorkerProcess | undefined;
   #host: SupervisedHost | undefined;
   #incarnationMin = 0;
-  #lastCrashMs = -Infinity;
   #failure: unknown;
   #everReady = false;
   #replacing = false;
@@ -282,17 +281,19 @@ class Supervisor {
     const worker = this.#worker;
     const isAskedFor = this.#successor !== undefined || this.#stops > 0 || !this.#everReady;
     if (isAskedFor) return;
-    const nowMs = boottimeMs();
-    const wasAnnounced = worker.announced;
-    // A second crash so soon: whoever waits would wait for nothing.
-    void this.#sayGoodbye(worker, nowMs - this.#lastCrashMs < HOLD_MS ? 0 : HOLD_MS);
-    if (wasAnnounced) this.#lastCrashMs = nowMs;
+    // Who is not back at once may crash again: whoever waits would wait for nothing.
+    void this.#sayGoodbye(worker, this.#restartMs(worker) === 0 ? HOLD_MS : 0);
+  }
+
+  /** How long after this worker's end the next one is started; asked again, it says the same. */
+  #restartMs(ended: WorkerProcess): number {
+    return ended.restartMs ??= this.#restarts.next(boottimeMs() - ended.startedMs);
   }
 
   /** After an end that nobody asked for. */
   async #restart(status: Deno.CommandStatus): Promise<void> {
     const ended = this.#former = this.#worker;
-    const waitMs = this.#restarts.next(boottimeMs() - ended.startedMs);
+    const waitMs = this.#restartMs(ended);
     const how = ended.problem ?? (status.signal === null ? `code ${status.code}` : status.signal);
     const when = waitMs === 0 ? "at once" : `in ${waitMs / 1000} s`;
     if (waitMs === 0) this.#worker = this.#start("start");

@@ -28,6 +28,8 @@ export class WorkerProcess {
   /** It serves, and can be told what happens. */
   isReady = false;
   hasEnded = false;
+  /** When the next one is started after a crash of it, in ms, once that is decided. */
+  restartMs: number | undefined;
   readonly watchdog = new Watchdog(boottimeMs());
   /** Names of the members that it told last. */
   members: readonly string[] = [];
