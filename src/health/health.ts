@@ -97,20 +97,24 @@ export class Health {
   /** Takes up checks and rules of a file that was read again. A check that keeps its name keeps its state. */
   reconfigure(config: ChecksConfig): void {
     const before = new Map(this.#running.map((running) => [running.config.name, running]));
-    const heldSince = new Map(this.#config.rules.map((rule, index) => [rule.when.text, this.#rules[index]]));
     const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
+    const kept = ({ name, target, timing }: CheckConfig) => {
+      const old = before.get(name);
+      return old !== undefined && same(old.config.target, target) && same(old.config.timing, timing) ? old : undefined;
+    };
+    const heldSince = new Map(this.#config.rules.map((rule, index) => [rule.when.text, this.#rules[index]]));
+    const created = this.#createAll(config.checks.filter((check) => kept(check) === undefined));
     this.#running = config.checks.map((check) => {
-      const old = before.get(check.name);
-      if (old === undefined) return this.#create(check, false);
-      if (same(old.config.target, check.target) && same(old.config.timing, check.timing)) {
-        before.delete(check.name);
-        old.config = check;
-        return old;
+      const old = before.get(check.name), fresh = created.get(check.name);
+      if (fresh === undefined) {
+        old!.config = check;
+        return old!;
       }
+      if (old === undefined) return fresh;
       const { dueMs } = begin(check.timing, this.parts.nowMs(), this.parts.chance(), false);
-      return { ...this.#create(check, false), memory: { ...old.memory, dueMs, streak: 0 } };
+      return { ...fresh, memory: { ...old.memory, dueMs, streak: 0 } };
     });
-    for (const gone of before.values()) this.#end(gone);
+    for (const old of before.values()) if (!this.#running.includes(old)) this.#end(old);
     this.#rules = config.rules.map(({ when }) => heldSince.get(when.text) ?? RULE_BEGIN);
     for (const { name } of this.#config.rules) {
       if (config.rules.every((rule) => rule.name !== name)) this.#rulesTold.delete(name);
@@ -163,6 +167,18 @@ export class Health {
     this.#links.close();
     this.#alarms.close();
     await Promise.all(this.#underWay);
+  }
+
+  /** By name. All or none: if one cannot be created, nothing has changed. */
+  #createAll(checks: readonly CheckConfig[]): Map<string, Running> {
+    const created = new Map<string, Running>();
+    try {
+      for (const check of checks) created.set(check.name, this.#create(check, false));
+      return created;
+    } catch (error) {
+      for (const running of created.values()) this.#end(running);
+      throw error;
+    }
   }
 
   #create(config: CheckConfig, holdsBack: boolean): Running {
