@@ -22,6 +22,8 @@ const SALT_BYTES = 16, NONCE_BYTES = 12, TAG_BYTES = 16, KEY_BYTES = 32;
 const HEADER_BYTES = MAGIC.length + 1 + SALT_BYTES + NONCE_BYTES;
 /** A configuration of the largest farm has a few kilobytes. */
 const TEXT_CHARS_MAX = 1 << 20;
+/** Encrypted and in base64 it still fits, should it not compress at all. */
+const PLAIN_BYTES_MAX = TEXT_CHARS_MAX / 2;
 const LINE_CHARS = 64;
 const BEGIN = "-----BEGIN VIPFARM INVITATION-----";
 const END = "-----END VIPFARM INVITATION-----";
@@ -55,8 +57,20 @@ export function newPassphrase(): string {
   return groups.join("-");
 }
 
-/** The text. */
+/**
+ * The text.
+ * @throws VipfarmError if there is more in it than {@link open} takes
+ */
 export function seal(invitation: Invitation, passphrase: string): string {
+  const plain = Buffer.from(JSON.stringify({ form: 1, ...invitation }));
+  if (plain.length > PLAIN_BYTES_MAX) {
+    throw new VipfarmError({
+      operation: "make invitation",
+      problem: `an invitation carries at most ${PLAIN_BYTES_MAX} bytes`,
+      value: `${plain.length} bytes`,
+      remedy: "Take comments out of the configuration file, or copy it and its secret to the other nodes by hand.",
+    });
+  }
   const header = Buffer.concat([
     MAGIC,
     new Uint8Array([SCRYPT_LOG2_N]),
@@ -65,8 +79,8 @@ export function seal(invitation: Invitation, passphrase: string): string {
   ]);
   const cipher = createCipheriv("aes-256-gcm", keyOf(header, passphrase), nonceOf(header));
   cipher.setAAD(header);
-  const plain = deflateRawSync(JSON.stringify({ form: 1, ...invitation }));
-  const sealed = Buffer.concat([header, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+  const encrypted = [cipher.update(deflateRawSync(plain)), cipher.final()];
+  const sealed = Buffer.concat([header, ...encrypted, cipher.getAuthTag()]);
   const lines = sealed.toString("base64").match(new RegExp(`.{1,${LINE_CHARS}}`, "g")) ?? [];
   return [BEGIN, ...lines, END, ""].join("\n");
 }
@@ -89,7 +103,7 @@ export function open(text: string, passphrase: string): Invitation {
     throw refused("the passphrase is another one, or the text was changed", cause);
   }
   const { success, data } = InvitationSchema.safeParse(
-    JSON.parse(inflateRawSync(plain, { maxOutputLength: TEXT_CHARS_MAX }).toString()),
+    JSON.parse(inflateRawSync(plain, { maxOutputLength: PLAIN_BYTES_MAX }).toString()),
   );
   if (!success) throw ofAnotherVersion();
   const { form: _, ...invitation } = data;

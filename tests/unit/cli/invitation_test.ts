@@ -40,6 +40,20 @@ Deno.test("a changed invitation does not open, wherever it was changed", () => {
   assert.throws(() => open("\n", PASSPHRASE), /it is empty/);
 });
 
+Deno.test("what can be made into an invitation can be opened; more than that is refused at once", () => {
+  const random = (bytes: number) =>
+    Array.from(
+      { length: bytes / 2 ** 16 },
+      () => crypto.getRandomValues(new Uint8Array(3 * 2 ** 14)).toBase64(),
+    );
+  const largest = { ...INVITATION, config: random(2 ** 18 + 2 ** 17).join("") };
+  assert.deepEqual(open(seal(largest, PASSPHRASE), PASSPHRASE), largest);
+  assert.throws(
+    () => seal({ ...INVITATION, config: random(2 ** 19).join("") }, PASSPHRASE),
+    /an invitation carries at most 524288 bytes/,
+  );
+});
+
 Deno.test("an invitation with more in it than this version knows is of another version", () => {
   const later = seal({ ...INVITATION, more: 1 } as typeof INVITATION, PASSPHRASE);
   assert.throws(() => open(later, PASSPHRASE), /of another version of vipfarm/);
