@@ -34,12 +34,12 @@ export class PollSet {
   }
 
   /**
-   * Waits until a descriptor is ready or `timeoutMs` (fractions count; negative: for ever) is over.
+   * Waits until a descriptor is ready or `timeoutMs` (fractions count; negative or infinite: for ever) is over.
    * Returns how many are ready: 0 also when a signal interrupted the wait. Throws {@link SystemError} otherwise.
    */
   wait(timeoutMs: number): number {
     let ready: number;
-    if (timeoutMs < 0) {
+    if (timeoutMs < 0 || timeoutMs === Infinity) {
       ready = libc.ppoll(this.#fds, this.#count, null, null);
     } else {
       const seconds = Math.floor(timeoutMs / 1000);
