@@ -57,7 +57,8 @@ export const MemberSchema = z.object({
   }).optional().openapi({ description: "The application that the farm serves, on that node." }),
   checks_down: z.array(CheckDownSchema).optional().openapi({ description: "At most four." }),
   connections: z.number().int().optional().openapi({
-    description: "Open TCP connections to the services, as of the last count: every 2 s, on a host with 100,000 sockets twice a minute.",
+    description:
+      "Open TCP connections to the services, as of the last count: every 2 s, on a host with 100,000 sockets twice a minute.",
   }),
   retained: z.number().int().optional().openapi({
     description: "Open connections that stay there although their buckets have moved.",

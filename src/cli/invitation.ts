@@ -68,7 +68,8 @@ export function seal(invitation: Invitation, passphrase: string): string {
       operation: "make invitation",
       problem: `an invitation carries at most ${PLAIN_BYTES_MAX} bytes`,
       value: `${plain.length} bytes`,
-      remedy: "Take comments out of the configuration file, or copy it and its secret to the other nodes by hand.",
+      remedy:
+        "Take comments out of the configuration file, or copy it and its secret to the other nodes by hand.",
     });
   }
   const header = Buffer.concat([

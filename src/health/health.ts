@@ -100,7 +100,9 @@ export class Health {
     const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
     const kept = ({ name, target, timing }: CheckConfig) => {
       const old = before.get(name);
-      return old !== undefined && same(old.config.target, target) && same(old.config.timing, timing) ? old : undefined;
+      return old !== undefined && same(old.config.target, target) && same(old.config.timing, timing)
+        ? old
+        : undefined;
     };
     const heldSince = new Map(this.#config.rules.map((rule, index) => [rule.when.text, this.#rules[index]]));
     const created = this.#createAll(config.checks.filter((check) => kept(check) === undefined));
