@@ -27,9 +27,15 @@ Deno.test("the Unix socket is its owner's alone, and its requests are trusted wh
 });
 
 Deno.test("the umask is as before", async () => {
-  const before = Deno.umask();
-  await withServer({}, () => Promise.resolve());
-  assert.equal(Deno.umask(), before);
+  // In a process of its own: the umask is the whole process's, and other tests open servers beside this one.
+  const script = `
+    import { withServer } from ${JSON.stringify(import.meta.resolve("./farm.ts"))};
+    const before = Deno.umask();
+    await withServer({}, () => Promise.resolve());
+    console.log(before === Deno.umask());
+  `;
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), { args: ["eval", script] }).output();
+  assert.equal(new TextDecoder().decode(stdout), "true\n", new TextDecoder().decode(stderr));
 });
 
 Deno.test("a socket that a dead daemon left is replaced; a live one and other files are not", async () => {
