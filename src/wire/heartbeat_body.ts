@@ -269,27 +269,22 @@ class Writer {
     if (!(Number.isInteger(value) && value >= 0 && value <= max)) {
       this.#refuse(`a number must be an integer from 0 to ${max}`, String(value));
     }
-    if (this.at + size > this.out.length) this.#refuse("the message is full", `${this.at} bytes`);
+    const start = this.#take(size);
     for (let i = size - 1; i >= 0; i--) {
-      this.out[this.at + i] = value % 256;
+      this.out[start + i] = value % 256;
       value = Math.floor(value / 256);
     }
-    this.at += size;
   }
 
   bytes(value: Uint8Array, length: number): void {
     if (value.length !== length) this.#refuse(`${length} bytes are needed`, `${value.length} bytes`);
-    if (this.at + length > this.out.length) this.#refuse("the message is full", `${this.at} bytes`);
-    this.out.set(value, this.at);
-    this.at += length;
+    this.out.set(value, this.#take(length));
   }
 
   name(value: string): void {
     if (!isNodeName(value)) this.#refuse("a name has 1 to 63 letters, digits, dots, hyphens", value);
     this.uint(1, value.length, NAME_LENGTH_MAX);
-    if (this.at + value.length > this.out.length) this.#refuse("the message is full", `${this.at} bytes`);
-    writeName(value, this.out, this.at);
-    this.at += value.length;
+    writeName(value, this.out, this.#take(value.length));
   }
 
   text(value: string, max: number): void {
@@ -332,6 +327,13 @@ class Writer {
     for (const value of values) write(value);
   }
 
+  /** Gives where bytes of this length are to be written. */
+  #take(length: number): number {
+    if (this.at + length > this.out.length) this.#refuse("the message is full", `${this.at} bytes`);
+    this.at += length;
+    return this.at - length;
+  }
+
   #refuse(problem: string, value: string): never {
     throw new VipfarmError({ operation: "write heartbeat", problem, value });
   }
@@ -343,21 +345,21 @@ class Reader {
   constructor(readonly source: Uint8Array, public at: number, readonly end: number) {}
 
   uint(size: number, max = Infinity): number {
-    if (this.failed || this.at + size > this.end) return this.#fail(0);
+    const start = this.#take(size);
+    if (this.failed) return 0;
     let value = 0;
-    for (let i = 0; i < size; i++) value = value * 256 + this.source[this.at + i];
-    this.at += size;
+    for (let i = 0; i < size; i++) value = value * 256 + this.source[start + i];
     return value > max ? this.#fail(0) : value;
   }
 
   bytes(length: number): Uint8Array {
-    const start = this.#skip(length);
+    const start = this.#take(length);
     return this.failed ? new Uint8Array(0) : this.source.slice(start, start + length);
   }
 
   name(): string {
     const length = this.uint(1, NAME_LENGTH_MAX);
-    const start = this.#skip(length);
+    const start = this.#take(length);
     let name = "";
     for (let i = 0; i < length && !this.failed; i++) name += String.fromCharCode(this.source[start + i]);
     return isNodeName(name) ? name : this.#fail("");
@@ -398,8 +400,8 @@ class Reader {
     return values;
   }
 
-  /** Gives where the bytes begin that follow. */
-  #skip(length: number): number {
+  /** Gives where the next bytes of this length begin. */
+  #take(length: number): number {
     if (this.failed || this.at + length > this.end) return this.#fail(this.at);
     this.at += length;
     return this.at - length;
