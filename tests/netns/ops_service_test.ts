@@ -99,15 +99,13 @@ Deno.test({
   );
   const goOn = () => Promise.all(streams.map((each) => each.goOn()));
   await goOn();
-  // The client's own are no fault: what TCP repeats while frames wait for a successor reaches a server that has closed, which
-  // says so, to a client that has closed.
   const capture = await lab.capture(
     "c1",
     "eth0",
-    `(src host ${lab.virtualIps.ipv4[0]} and tcp[tcpflags] & tcp-rst != 0) or ` +
-      `(src host ${lab.virtualIps.ipv6[0]} and ip6[53] & 4 != 0)`,
+    "(tcp[tcpflags] & tcp-rst != 0) or (ip6 and ip6[53] & 4 != 0)",
   );
 
+  const answeredPorts = new Set<number>();
   /** Streams and steady new connections while `during` runs; nothing may break. Gives the longest times. */
   const unbroken = async (what: string, attemptMsMax: number, during: () => Promise<void>) => {
     await Promise.all(streams.map((each) => each.states()));
@@ -136,6 +134,7 @@ Deno.test({
       [],
       `${what}: ${errorKinds(answers)}`,
     );
+    for (const { port } of answers) answeredPorts.add(port);
     const streamMs = Math.max(...states.map(({ slowestMs }) => slowestMs));
     const attemptMs = Math.max(...answers.map(({ durationMs }) => durationMs));
     console.log(
@@ -162,7 +161,13 @@ Deno.test({
     await lab.waitForMembers(NODES, 30_000);
   });
   await capture.stop();
-  assert.deepEqual(await capture.lines(), [], "resets");
+  // Of an attempt that had its answer, the client may say that it knows nothing: what TCP repeated while frames waited for
+  // a successor reached a server that had closed, whose acknowledgement found a client that had closed.
+  const resets = (await capture.lines()).filter((line) => {
+    const [, port] = /\.(\d+) > \S+: Flags \[R\],/.exec(line) ?? [];
+    return !answeredPorts.has(Number(port));
+  });
+  assert.deepEqual(resets, [], "resets");
 
   for (const [index, service] of services.entries()) {
     assert.equal(await service.end("stop"), 0);
