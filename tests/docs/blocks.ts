@@ -3,7 +3,8 @@
  *
  * - `yaml`: a whole file if it has `farm`, else a part that is put into one; it must be valid either way.
  * - `console`: commands after a prompt that names where they run (`n1#`, `client$`), each with the output that must
- *   come; `…` stands for anything within a line, a line of its own for any number of lines.
+ *   come; `…` stands for anything within a line, a line of its own for any number of lines. A percentage with tenths may
+ *   be one point off: shares are as the farm's secret has them.
  * - any block below `<!-- not run: REASON -->` is not run; without the mark no other language is taken.
  */
 import { ROOT } from "../unit/source_tree.ts";
@@ -82,7 +83,10 @@ export function commandsOf({ text, place }: Block): Command[] {
 
 /** Whether what came is what stands there: the lines in their order, others may stand before and behind. */
 export function isExpected(came: string, expected: readonly string[]): boolean {
-  const escape = (text: string) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  const escape = (text: string) =>
+    text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&")
+      .replaceAll(/(\d+)\\\.\d%/g, (_, whole) =>
+        `(?:${[-1, 0, 1].map((off) => +whole + off).join("|")})\\.\\d%`);
   const pattern = expected.map((line) =>
     line.trim() === "…"
       ? "(?:.*\\n)*?"

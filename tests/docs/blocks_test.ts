@@ -69,4 +69,10 @@ Deno.test("blocks, prompts and expected output are read as they are meant", () =
   assert.ok(isExpected("a\nb\nc\nd\n", ["a", "…", "d"]));
   assert.ok(!isExpected("web\n", ["wep"]));
   assert.ok(!isExpected("b\na\n", ["a", "b"]));
+  for (const share of ["32.9", "33.3", "34.0"]) {
+    assert.ok(isExpected(`n1  ${share}%  up\n`, ["n1 33.3%…"]), share);
+  }
+  for (const share of ["31.9", "35.0", "3.3", "33"]) {
+    assert.ok(!isExpected(`n1  ${share}%  up\n`, ["n1 33.3%…"]), share);
+  }
 });
