@@ -1,6 +1,9 @@
 /** Medians of the rounds, ratios to `straight`, and the table that is printed and written. */
 import type { Figures } from "./measure.ts";
 
+/** No farm at all: the 100 of the ratios. */
+const STRAIGHT = "straight";
+
 /** One round of a contender. */
 export interface Round {
   readonly figures: Figures;
@@ -26,9 +29,6 @@ function rowsOf(contenders: readonly ContenderRounds[]): Row[] {
     ...contenders.map(({ name, rounds }) => ({ name, rounds: rounds.map(({ figures }) => figures) })),
   ];
 }
-
-/** No farm at all: the 100 of the ratios. */
-const STRAIGHT = "straight";
 
 interface Column {
   readonly title: string;
