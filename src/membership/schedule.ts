@@ -31,7 +31,9 @@ export class SendSchedule {
    * interval or two, and each wakes once an interval, for all of them, whatever their number.
    */
   follow(nowMs: number): void {
-    if (this.#nextMs - nowMs <= FOLLOW_INTERVALS * this.intervalMs) this.#nextMs = Math.min(this.#nextMs, nowMs);
+    if (this.#nextMs - nowMs <= FOLLOW_INTERVALS * this.intervalMs) {
+      this.#nextMs = Math.min(this.#nextMs, nowMs);
+    }
   }
 
   /** When the next heartbeat goes out. */

@@ -10,4 +10,8 @@ export interface Contender {
   readonly spreadsClients: boolean;
   start(topology: Topology): Promise<Endpoint>;
   stop(topology: Topology): Promise<void>;
+  /** For one that runs even while no client asks: keeps it from running while straight is measured. */
+  pause?(topology: Topology): Promise<void>;
+  /** It serves again when this is done. */
+  resume?(topology: Topology): Promise<void>;
 }

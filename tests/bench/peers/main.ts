@@ -97,20 +97,19 @@ async function rig(): Promise<void> {
   Deno.env.set("TMPDIR", "/run");
   const topology = await Topology.build(FARM_CONFIG);
   const results: ContenderRounds[] = chosen.map(({ name, setup }) => ({ name, setup, rounds: [] }));
-  for (let round = 0; round < rounds; round++) {
-    for (const [i, contender] of chosen.entries()) {
-      console.error(`round ${round + 1} of ${rounds}: ${contender.name}`);
-      const endpoint = await contender.start(topology);
-      await assertServes(contender, topology, endpoint);
-      // Servers run for months, and a program that is compiled as it runs is busy with that at first.
-      await new Promise((resolve) => setTimeout(resolve, settle * 1_000));
-      const figures = await measure(topology, endpoint, seconds);
-      tell(contender.name, figures);
-      await contender.stop(topology);
-      const straight = await measure(topology, topology.straight, seconds);
-      tell("straight", straight);
-      results[i].rounds.push({ figures, straight });
+  for (const [i, contender] of chosen.entries()) {
+    const endpoint = await contender.start(topology);
+    await assertServes(contender, topology, endpoint);
+    // Servers run for months, and a program that is compiled as it runs is busy with that at first.
+    await new Promise((resolve) => setTimeout(resolve, settle * 1_000));
+    for (let number = 1; number <= rounds; number++) {
+      console.error(`${contender.name}, round ${number} of ${rounds}`);
+      const round = await measure(contender, topology, endpoint, seconds);
+      tell(contender.name, round.figures);
+      tell("straight", round.straight);
+      results[i].rounds.push(round);
     }
+    await contender.stop(topology);
   }
   await topology.stop();
 

@@ -1,6 +1,8 @@
 /**
  * What is measured, the same for every contender: three clients at once, each with a wrk or an iperf3.
  */
+import type { Contender } from "./contender.ts";
+import type { Round } from "./report.ts";
 import type { Machine, Topology } from "./topology.ts";
 
 /** Where the clients find a contender's HTTP service and, each of them, its own bulk port. */
@@ -130,29 +132,58 @@ async function insist<T>(what: string, attempt: () => Promise<T>): Promise<T> {
   return await attempt();
 }
 
-/** All the figures of one contender, seconds per measurement. */
-export async function measure(topology: Topology, endpoint: Endpoint, seconds: number): Promise<Figures> {
-  const { clients } = topology;
-  const keepAlivePerS = await requestsPerS(clients, endpoint, seconds, false);
-  const connectPerS = await requestsPerS(clients, endpoint, seconds, true);
+/** One measurement: seconds of load, and what they say. */
+type Measurement = (
+  clients: readonly Machine[],
+  endpoint: Endpoint,
+  seconds: number,
+) => Promise<Partial<Figures>>;
+
+const MEASUREMENTS: readonly Measurement[] = [
+  async (clients, endpoint, seconds) => ({
+    keepAlivePerS: await requestsPerS(clients, endpoint, seconds, false),
+  }),
+  async (clients, endpoint, seconds) => ({
+    connectPerS: await requestsPerS(clients, endpoint, seconds, true),
+  }),
   // Latency is measured alone and one request at a time: under load it says only how long the queues are.
-  const latency = await wrk(clients[0], endpoint, seconds, 1, false);
-  const downloadGbps = await insist("download", () => bulkGbps(clients, endpoint, seconds, "download"));
-  const downloadOneGbps = await insist(
-    "download, one client",
-    () => bulkGbps(clients.slice(0, 1), endpoint, seconds, "download"),
-  );
-  const uploadGbps = await insist("upload", () => bulkGbps(clients, endpoint, seconds, "upload"));
+  async ([client], endpoint, seconds) => {
+    const { p50Us, p99Us } = await wrk(client, endpoint, seconds, 1, false);
+    return { latencyP50Us: p50Us, latencyP99Us: p99Us };
+  },
+  async (clients, endpoint, seconds) => ({
+    downloadGbps: await insist("download", () => bulkGbps(clients, endpoint, seconds, "download")),
+  }),
+  async ([client], endpoint, seconds) => ({
+    downloadOneGbps: await insist(
+      "download, one client",
+      () => bulkGbps([client], endpoint, seconds, "download"),
+    ),
+  }),
+  async (clients, endpoint, seconds) => ({
+    uploadGbps: await insist("upload", () => bulkGbps(clients, endpoint, seconds, "upload")),
+  }),
+];
+
+/**
+ * All figures of a contender, which serves at the endpoint, and of straight: in turns, one measurement at a time, each
+ * so many seconds long.
+ */
+export async function measure(
+  contender: Contender,
+  topology: Topology,
+  endpoint: Endpoint,
+  seconds: number,
+): Promise<Round> {
+  const round = { figures: {}, straight: {} };
+  for (const measurement of MEASUREMENTS) {
+    Object.assign(round.figures, await measurement(topology.clients, endpoint, seconds));
+    await contender.pause?.(topology);
+    Object.assign(round.straight, await measurement(topology.clients, topology.straight, seconds));
+    await contender.resume?.(topology);
+  }
   topology.assertRunning();
-  return {
-    keepAlivePerS,
-    connectPerS,
-    latencyP50Us: latency.p50Us,
-    latencyP99Us: latency.p99Us,
-    downloadGbps,
-    downloadOneGbps,
-    uploadGbps,
-  };
+  return round as Round;
 }
 
 /** The node that answers each client's request, by the body that each node's server sends. */

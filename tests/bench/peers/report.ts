@@ -7,7 +7,7 @@ const STRAIGHT = "straight";
 /** One round of a contender. */
 export interface Round {
   readonly figures: Figures;
-  /** Of straight, measured as soon as the contender had stopped. */
+  /** Of straight, each right after the contender's. */
   readonly straight: Figures;
 }
 
@@ -83,7 +83,7 @@ function table(rows: string[][]): string {
 
 /**
  * Ratios to straight (100), as Markdown: the median of the ratios within each round, because what disturbs a
- * contender disturbs the straight that was measured right after it.
+ * contender's figure disturbs the one of straight right after it.
  */
 export function ratioTable(contenders: readonly ContenderRounds[]): string {
   return table([
@@ -139,7 +139,8 @@ Written by \`deno task bench:peers\`. Three clients, three servers and whatever 
 ${conditions.cores} cores of one machine (Linux ${conditions.kernel}) in network namespaces on one bridge, so compare the
 rows with each other and not with other machines. Medians over the rounds (${conditions.rounds}), ${conditions.seconds} s for each
 figure, the first of them ${conditions.settle} s after the contender's start. What else runs on the host changes all figures
-from minute to minute: each contender's ratios are to straight as it was measured right after it. For latency, less is better.
+from one second to the next, so contender and straight are measured in turns, and each ratio is of two figures that
+follow each other. For latency, less is better.
 
 ## Ratios, straight = 100
 
@@ -155,7 +156,8 @@ ${spreadTable(contenders)}
 
 ## How each was set up
 
-- **${STRAIGHT}**: the clients talk to one server, with nothing between.
+- **${STRAIGHT}**: the clients talk to a server of its own, with nothing between. While they do, vipfarm's processes are stopped
+  (SIGSTOP); the others do nothing while nobody asks.
 ${contenders.map(({ name, setup }) => `- **${name}**: ${setup}.`).join("\n")}
 
 Requests: nginx on every node, answering a few bytes; wrk on each of three clients, 16 connections each.

@@ -1,14 +1,14 @@
 /**
  * The one topology in which every contender runs, a lab with servers:
  *
- *     c1       c2       c3           one load generator each
+ *     c1       c2       c3                    one load generator each
  *     │        │        │
- *    ─┴────────┴────────┴─           a bridge: the switch
- *     │        │        │
- *     n1       n2       n3           nginx and iperf3, the same on each
+ *    ─┴────────┴────────┴────────┬─           a bridge: the switch
+ *     │        │        │        │
+ *     n1       n2       n3       c4           nginx and iperf3, the same on each
  *
  * Three clients and not one, because xt_cluster decides by the client's address alone: a single client would
- * meet a single node.
+ * meet a single node. The fourth server is in no contender's hands: it is what the clients have without any of them.
  */
 import { Lab } from "../../../src/lab/lab.ts";
 import type { LabNamespace } from "../../../src/lab/namespace.ts";
@@ -106,7 +106,11 @@ const BRIDGE_SETTINGS = ["iptables", "ip6tables", "arptables"].map((table) =>
   `net.bridge.bridge-nf-call-${table}=0`
 );
 
-/** The switch, the clients and the nodes with their servers. */
+/** Drops what the bridge would hand to the namespace that it is in. */
+const BRIDGE_RULES =
+  "table bridge peers { chain input { type filter hook input priority 0; policy drop; }; }";
+
+/** The switch, the clients and the servers. */
 export class Topology {
   readonly lab: Lab;
   readonly #servers: Server[] = [];
@@ -117,21 +121,23 @@ export class Topology {
 
   /** config: of the farm that vipfarm makes of the nodes, in place of the lab's own. */
   static async build(config: Readonly<Record<string, unknown>>): Promise<Topology> {
-    const lab = await Lab.create({ nodes: SIZE, clients: SIZE, virtualIps: [VIRTUAL_IP], config });
+    // A machine of a lab that runs no daemon is a client, whatever it does.
+    const lab = await Lab.create({ nodes: SIZE, clients: SIZE + 1, virtualIps: [VIRTUAL_IP], config });
     const topology = new Topology(lab);
-    for (const { namespace } of [...topology.nodes, ...topology.clients]) {
+    for (const { namespace } of [...lab.nodes, ...lab.clients]) {
       // A connection per request at full speed must not run out of ports.
       await namespace.run(["sysctl", "-qw", "net.ipv4.ip_local_port_range=1024 65535"]);
     }
     // A switch runs no firewall, but a bridge hands every frame to iptables where br_netfilter is there, each copy
     // that it floods by itself (-e: where it is not, there are no such settings).
-    await lab.namespace("bridge").run(["sysctl", "-e", "-qw", ...BRIDGE_SETTINGS]);
+    const bridge = lab.namespace("bridge");
+    await bridge.run(["sysctl", "-e", "-qw", ...BRIDGE_SETTINGS]);
+    // Nor has it an IP stack that takes a copy of all that is flooded.
+    await bridge.run(["nft", BRIDGE_RULES]);
     // A real client's NIC drops the frames to a group that it has not joined; a veth has no such filter, so
     // without this each client would pay in software for what is flooded to the nodes.
-    await lab.namespace("bridge").ip(
-      topology.clients.map(({ name }) => `link set ${name} type bridge_slave mcast_flood off`),
-    );
-    for (const node of topology.nodes) await topology.#startServers(node);
+    await bridge.ip(lab.clients.map(({ name }) => `link set ${name} type bridge_slave mcast_flood off`));
+    for (const node of [...topology.nodes, topology.#server]) await topology.#startServers(node);
     return topology;
   }
 
@@ -140,12 +146,16 @@ export class Topology {
   }
 
   get clients(): readonly Machine[] {
-    return this.lab.clients;
+    return this.lab.clients.slice(0, SIZE);
   }
 
-  /** The first server, by its own address: no farm at all. */
+  get #server(): Machine {
+    return this.lab.clients[SIZE];
+  }
+
+  /** One server, by its own address: no farm at all. */
   get straight(): Endpoint {
-    return { address: this.nodes[0].station.ipv4, httpPort: HTTP_PORT, bulkPorts: BULK_PORTS };
+    return { address: this.#server.station.ipv4, httpPort: HTTP_PORT, bulkPorts: BULK_PORTS };
   }
 
   /** For configurations, logs and pid files; gone with the lab. */

@@ -4,8 +4,10 @@
  */
 import { parseAddress } from "../../../src/core/address.ts";
 import { deriveKeys } from "../../../src/core/keys.ts";
+import type { Lab } from "../../../src/lab/lab.ts";
 import { explainFlow } from "../../../src/ownership/explain.ts";
 import { AFFINITY } from "../../../src/ownership/flow_hash.ts";
+import { processesOf } from "../../netns/farm_failure_support.ts";
 import type { Contender } from "./contender.ts";
 import { BULK_PORTS, HTTP_PORT, type Topology, VIRTUAL_IP } from "./topology.ts";
 
@@ -39,6 +41,9 @@ async function spreadingSecret({ nodes, clients }: Topology): Promise<Uint8Array
   throw new Error(`none of ${SECRETS_TRIED_MAX} secrets spreads the clients over the nodes`);
 }
 
+/** For a second after it has joined, a node's packets go through its daemon (src/dataplane/claims_publisher.ts). */
+const FRESH_MS = 1_500;
+
 const SETUP = "the daemon on the three nodes, datapath tun, mode multicast, everything else as by default";
 
 export const vipfarm: Contender = contender("vipfarm", SETUP);
@@ -68,5 +73,20 @@ function contender(name: string, setup: string, env?: Record<string, string>): C
       // The next contender answers for the address from elsewhere.
       for (const { namespace } of clients) await namespace.ip([`neighbour flush to ${VIRTUAL_IP}`]);
     },
+
+    pause: ({ lab }) => signal(lab, "SIGSTOP"),
+
+    // After so long each node joins anew.
+    async resume({ lab }) {
+      await signal(lab, "SIGCONT");
+      await lab.waitForMembers(lab.nodes.map(({ name }) => name));
+      await new Promise((resolve) => setTimeout(resolve, FRESH_MS));
+    },
   };
+}
+
+/** To all processes of all nodes' daemons. */
+async function signal(lab: Lab, name: "SIGSTOP" | "SIGCONT"): Promise<void> {
+  const processes = await Promise.all(lab.nodes.map((node) => processesOf(node.daemon!.pid)));
+  for (const pid of processes.flat()) Deno.kill(pid, name);
 }
