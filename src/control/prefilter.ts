@@ -6,6 +6,7 @@ import { type KernelClaims } from "../dataplane/kernel_claims.ts";
 import { Losses } from "../dataplane/losses.ts";
 import { type LoadedPrefilter, Prefilter } from "../dataplane/prefilter.ts";
 import { type PrefilterPlan } from "../dataplane/prefilter_state.ts";
+import { processorsPossible } from "../host/processors.ts";
 import { isReversePathStrict } from "../host/sysctls.ts";
 
 /** Set to `off`, the capture filter stays in place, for measuring. */
@@ -37,7 +38,7 @@ export class OptionalPrefilter {
   /** `tableCount` as in `SharedClaims.create`; `record` is told what there is not, each reason once. */
   constructor(tableCount: number, readonly record: (event: FarmEventInit) => void) {
     if (Deno.env.get(PREFILTER_VARIABLE) === "off") this.#tell("prefilter", `${PREFILTER_VARIABLE}=off`);
-    else this.#prefilter = this.#attempt("prefilter", () => Prefilter.open(tableCount));
+    else this.#prefilter = this.#attempt("prefilter", () => Prefilter.open(tableCount, processorsPossible()));
   }
 
   /** What the control thread ends the kernel's lease with. */

@@ -40,16 +40,21 @@ export class Prefilter {
   /** The control thread's hand on the claims' copy: to end the fast path. */
   readonly claims: KernelClaims;
   readonly #claims: BpfMemory;
+  readonly #processors: number;
   readonly #resources = new DisposableStack();
 
-  private constructor(claims: BpfMemory) {
+  private constructor(claims: BpfMemory, processors: number) {
     this.#claims = this.#resources.use(claims);
+    this.#processors = processors;
     this.claims = new KernelClaims(this.#resources.use(claims.map()).memory, boottimeMs);
   }
 
-  /** `tableCount` as in `SharedClaims.create`. Throws SystemError where the kernel does not permit it. */
-  static open(tableCount: number): Prefilter {
-    return new Prefilter(BpfMemory.create(NAMES.claims, kernelClaimsBytes(tableCount)));
+  /**
+   * `tableCount` as in `SharedClaims.create`; all processors' numbers are below `processors`. Throws SystemError where the
+   * kernel does not permit it.
+   */
+  static open(tableCount: number, processors: number): Prefilter {
+    return new Prefilter(BpfMemory.create(NAMES.claims, kernelClaimsBytes(tableCount)), processors);
   }
 
   /** Where the membership thread copies the claims to: {@link mapKernelClaims}. */
@@ -72,7 +77,8 @@ export class Prefilter {
       const code = prefilterProgram(plan, { interest: this.#claims.fd, state: state.fd });
       const filter = resources.use(BpfProgram.load("socketFilter", NAMES.filter, code));
       this.#resources.use(resources.move());
-      return { descriptor: filter.fd, isFast: plan.fast !== undefined, counts: () => readCounts(memory) };
+      const counts = () => readCounts(memory, this.#processors);
+      return { descriptor: filter.fd, isFast: plan.fast !== undefined, counts };
     } finally {
       resources.dispose();
     }

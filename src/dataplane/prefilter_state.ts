@@ -81,9 +81,13 @@ export function writePorts(memory: Uint8Array, plan: PrefilterPlan): void {
   });
 }
 
-/** What the programs have counted so far, from the map's memory. */
-export function readCounts(memory: Uint8Array<ArrayBuffer>): PrefilterCounts {
-  const words = new Uint32Array(memory.buffer, memory.byteOffset, PORTS_OFFSET / 4);
+/** What the programs have counted so far, from the map's memory; all processors' numbers are below `processors`. */
+export function readCounts(memory: Uint8Array<ArrayBuffer>, processors: number): PrefilterCounts {
+  const words = new Uint32Array(
+    memory.buffer,
+    memory.byteOffset,
+    Math.min(processors, LINES) * LINE_BYTES / 4,
+  );
   const sum = (offset: number) => {
     let total = 0;
     for (let word = offset / 4; word < words.length; word += LINE_BYTES / 4) {

@@ -201,7 +201,7 @@ Deno.test(
       Array.from({ length: LINES }, (_, line) => lines.getBigUint64(line * LINE_BYTES + LINE.offset, true));
     const run = (packet: Uint8Array<ArrayBuffer>) =>
       assert.equal(program.testRun(packet).result | 0, -1, "it goes on in any case");
-    const taken = () => readCounts(mapping.memory).taken;
+    const taken = () => readCounts(mapping.memory, LINES).taken;
 
     run(frame);
     assert.equal(taken(), 0, "no note");

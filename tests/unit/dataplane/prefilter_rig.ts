@@ -10,6 +10,7 @@ import { KERNEL_CLAIMS, KernelClaims, kernelClaimsBytes } from "../../../src/dat
 import { type PlannedService } from "../../../src/dataplane/plan.ts";
 import { prefilterProgram } from "../../../src/dataplane/prefilter_program.ts";
 import {
+  LINES,
   type PrefilterCounts,
   type PrefilterPlan,
   readCounts,
@@ -102,7 +103,7 @@ export class Bench implements Disposable {
   }
 
   get counts(): PrefilterCounts {
-    return readCounts(this.state);
+    return readCounts(this.state, LINES);
   }
 
   get dropped(): number {

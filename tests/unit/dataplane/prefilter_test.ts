@@ -9,6 +9,7 @@ import { addressFromBytes } from "../../../src/core/address.ts";
 import { type PlannedService } from "../../../src/dataplane/plan.ts";
 import { Prefilter } from "../../../src/dataplane/prefilter.ts";
 import { CLAIM, CONTESTED, RETAINED } from "../../../src/dataplane/shared.ts";
+import { processorsPossible } from "../../../src/host/processors.ts";
 import { AFFINITY } from "../../../src/ownership/flow_hash.ts";
 import { bpfUnavailable } from "../ffi/ebpf_support.ts";
 import { type FrameContent } from "../wire/frames.ts";
@@ -162,7 +163,7 @@ Deno.test({ name: "the kernel takes the largest plan, and one family alone", ign
       // Every virtual IP has services of its own.
       vips: [i],
     }));
-    using prefilter = Prefilter.open(services.length + 1);
+    using prefilter = Prefilter.open(services.length + 1, processorsPossible());
     const plan = { vips, services, uncovered: "drop", flowKey: new Uint8Array(16) } as const;
     const loaded = prefilter.load(plan, 1);
     assert.ok(loaded.descriptor > 0);
