@@ -172,6 +172,11 @@ export abstract class MembershipState {
     if (this.own.isIn && this.deadlineMs !== 0 && this.silence === undefined) {
       next = Math.min(next, this.quorumMs());
     }
+    // Then it joins anew, or waits for whoever does not list it to be replaced.
+    const silenceEndsMs = this.silentSinceMs + timing.SILENT_INTERVALS * this.intervalMs;
+    if (this.own.isIn && this.silence !== undefined && silenceEndsMs > this.lastInputMs) {
+      next = Math.min(next, silenceEndsMs);
+    }
     return Math.min(next, this.orders.nextMs(), this.holds.nextMs(), this.reportsDueMs ?? Infinity);
   }
 
