@@ -135,12 +135,12 @@ export interface Conditions {
 export function report(contenders: readonly ContenderRounds[], conditions: Conditions): string {
   return `# vipfarm and its peers, side by side
 
-Written by \`deno task bench:peers\`. Three clients, three servers and whatever stands between them share
+Written by \`deno task bench:peers\`. Three clients, four servers and whatever stands between them share
 ${conditions.cores} cores of one machine (Linux ${conditions.kernel}) in network namespaces on one bridge, so compare the
 rows with each other and not with other machines. Medians over the rounds (${conditions.rounds}), ${conditions.seconds} s for each
 figure, the first of them ${conditions.settle} s after the contender's start. What else runs on the host changes all figures
 from one second to the next, so contender and straight are measured in turns, and each ratio is of two figures that
-follow each other. For latency, less is better.
+follow each other, each after a second of the same load. For latency, less is better.
 
 ## Ratios, straight = 100
 
