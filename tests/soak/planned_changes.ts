@@ -12,6 +12,7 @@ const NUMBERS = 64;
 const STALL_MS_MAX = 1_000;
 /** Between two changes: shorter than a join takes, so that changes overlap. */
 const PAUSE_MS_MAX = 600;
+const START_MS_MAX = 20_000;
 /** The one that joins and leaves: it has none of the connections, or leaving would be a choice to cut them. */
 const GUEST = "n4";
 
@@ -46,8 +47,11 @@ async function run({ times, seed, progress }: StoryRun): Promise<Outcome> {
   };
   const changes: Record<string, () => Promise<void>> = {
     async "join or leave"() {
-      if (guest.daemon?.running) await guest.stopDaemon();
-      else await lab.startNode(GUEST, { wait: chance() < 0.5 });
+      if (guest.daemon?.running) return await guest.stopDaemon();
+      const { length } = await guest.log();
+      await lab.startNode(GUEST, { wait: chance() < 0.5 });
+      // When it says something it takes signals; before that SIGTERM would just end it.
+      await lab.waitFor(async () => (await guest.log()).length > length, START_MS_MAX, `${GUEST} to start`);
     },
     async "drain, several at once"() {
       // One always takes new flows: to drain the last one is refused, as it should be.
