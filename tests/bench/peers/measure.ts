@@ -30,11 +30,6 @@ const CONNECTIONS_PER_CLIENT = 16;
 const STREAMS_PER_CLIENT = 2;
 /** A server that refuses this often is not merely late. */
 const BULK_ATTEMPTS = 3;
-/**
- * Load before each measurement that does not count: what follows some idle seconds, as vipfarm's figures do, is slower by a
- * tenth, whatever is measured.
- */
-const WARM_UP_S = 1;
 
 interface WrkResult {
   requestsPerS: number;
@@ -183,13 +178,9 @@ export async function measure(
   const { clients, straight } = topology;
   const round = { figures: {}, straight: {} };
   for (const measurement of MEASUREMENTS) {
-    const warm = async (at: Endpoint) => {
-      await measurement(clients, at, WARM_UP_S);
-      return measurement(clients, at, seconds);
-    };
-    Object.assign(round.figures, await warm(endpoint));
+    Object.assign(round.figures, await measurement(clients, endpoint, seconds));
     await contender.pause?.(topology);
-    Object.assign(round.straight, await warm(straight));
+    Object.assign(round.straight, await measurement(clients, straight, seconds));
     await contender.resume?.(topology);
   }
   topology.assertRunning();
