@@ -54,11 +54,21 @@ export class Load {
   }
 }
 
-/** Waits for the first event of this kind since a moment. */
-export async function eventOf(lab: Lab, node: LabNode, kind: string, sinceMs: number): Promise<FarmEvent> {
+/** Waits for the first event of this kind since a moment, whose message says so. */
+export async function eventOf(
+  lab: Lab,
+  node: LabNode,
+  kind: string,
+  sinceMs: number,
+  says = /^/,
+): Promise<FarmEvent> {
   let found: FarmEvent | undefined;
   await lab.waitFor(
-    async () => (found = (await eventsOf(node, sinceMs)).find((event) => event.kind === kind)) !== undefined,
+    async () => {
+      const events = await eventsOf(node, sinceMs);
+      found = events.find((event) => event.kind === kind && says.test(event.message));
+      return found !== undefined;
+    },
     PATIENCE_MS,
     `${kind} on ${node.name}`,
   );
