@@ -101,6 +101,11 @@ export async function processesOf(pid: number): Promise<number[]> {
   return [pid, ...(await Promise.all(children.map((child) => processesOf(Number(child))))).flat()];
 }
 
+/** Signals all processes of a node's daemon: SIGSTOP holds it still, SIGCONT lets it go on. */
+export async function signalDaemon(node: LabNode, signal: "SIGSTOP" | "SIGCONT"): Promise<void> {
+  for (const pid of await processesOf(node.daemon!.pid)) Deno.kill(pid, signal);
+}
+
 /** Ids of the threads of these processes that run under SCHED_FIFO. */
 export async function realtimeThreads(pids: readonly number[]): Promise<number[]> {
   const threads: number[] = [];

@@ -15,6 +15,7 @@ import {
   portsWhere,
   processesOf,
   realtimeThreads,
+  signalDaemon,
   spread,
 } from "./farm_failure_support.ts";
 import { http, startFarm, wallMs } from "./farm_support.ts";
@@ -270,10 +271,9 @@ const PAUSE_MS = 3_000;
 
 Deno.test({ name: "SIGSTOP of a daemon for 3 s: at no time do two nodes answer", ignore }, async () => {
   await withPausedNode(async (node) => {
-    const pids = await processesOf(node.daemon!.pid);
-    for (const pid of pids) Deno.kill(pid, "SIGSTOP");
+    await signalDaemon(node, "SIGSTOP");
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-    for (const pid of pids) Deno.kill(pid, "SIGCONT");
+    await signalDaemon(node, "SIGCONT");
   });
 });
 

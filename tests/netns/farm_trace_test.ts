@@ -6,7 +6,7 @@ import type { TraceLine } from "../../src/dataplane/claims_trace.ts";
 import { Lab } from "../../src/lab/lab.ts";
 import { column } from "../../src/ownership/rendezvous.ts";
 import { checkTraces } from "../simulation/trace_check.ts";
-import { ignore, keysOf, processesOf, waitForDeath } from "./farm_failure_support.ts";
+import { ignore, keysOf, signalDaemon, waitForDeath } from "./farm_failure_support.ts";
 
 /** Table of the first service. */
 const TABLE = 1;
@@ -42,10 +42,9 @@ Deno.test(
     await waitForDeath(lab, "n3");
     await start("n3");
     await lab.waitForMembers(names);
-    const pids = await processesOf(n1.daemon!.pid);
-    for (const pid of pids) Deno.kill(pid, "SIGSTOP");
+    await signalDaemon(n1, "SIGSTOP");
     await waitForDeath(lab, "n1");
-    for (const pid of pids) Deno.kill(pid, "SIGCONT");
+    await signalDaemon(n1, "SIGCONT");
     await lab.waitForMembers(names);
     await lab.cutBetween("n1", "n2");
     await lab.waitFor(

@@ -3,7 +3,7 @@
 import { Lab, LAB_PORTS } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
 import { AnswerCaptures } from "../netns/farm_answers.ts";
-import { processesOf } from "../netns/farm_failure_support.ts";
+import { signalDaemon } from "../netns/farm_failure_support.ts";
 import { bringUp } from "../netns/farm_support.ts";
 import { addSecondNetwork, cutNodesApart } from "../netns/second_network.ts";
 import {
@@ -59,10 +59,10 @@ async function run(trouble: Trouble, { times, seed, progress }: StoryRun): Promi
 }
 
 async function pause(lab: Lab, chance: () => number): Promise<void> {
-  const pids = await processesOf(pick(lab.nodes, chance).daemon!.pid);
-  for (const pid of pids) Deno.kill(pid, "SIGSTOP");
+  const node = pick(lab.nodes, chance);
+  await signalDaemon(node, "SIGSTOP");
   await sleep(between(chance, 200, 5_000));
-  for (const pid of pids) Deno.kill(pid, "SIGCONT");
+  await signalDaemon(node, "SIGCONT");
 }
 
 /** One direction only, on both networks: from one node to another, to all, or from all. */

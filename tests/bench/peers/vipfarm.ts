@@ -4,10 +4,9 @@
  */
 import { parseAddress } from "../../../src/core/address.ts";
 import { deriveKeys } from "../../../src/core/keys.ts";
-import type { Lab } from "../../../src/lab/lab.ts";
 import { explainFlow } from "../../../src/ownership/explain.ts";
 import { AFFINITY } from "../../../src/ownership/flow_hash.ts";
-import { processesOf } from "../../netns/farm_failure_support.ts";
+import { signalDaemon } from "../../netns/farm_failure_support.ts";
 import type { Contender } from "./contender.ts";
 import { BULK_PORTS, HTTP_PORT, type Topology, VIRTUAL_IP } from "./topology.ts";
 
@@ -74,19 +73,15 @@ function contender(name: string, setup: string, env?: Record<string, string>): C
       for (const { namespace } of clients) await namespace.ip([`neighbour flush to ${VIRTUAL_IP}`]);
     },
 
-    pause: ({ lab }) => signal(lab, "SIGSTOP"),
+    async pause({ lab }) {
+      await Promise.all(lab.nodes.map((node) => signalDaemon(node, "SIGSTOP")));
+    },
 
     // After so long each node joins anew.
     async resume({ lab }) {
-      await signal(lab, "SIGCONT");
+      await Promise.all(lab.nodes.map((node) => signalDaemon(node, "SIGCONT")));
       await lab.waitForMembers(lab.nodes.map(({ name }) => name));
       await new Promise((resolve) => setTimeout(resolve, FRESH_MS));
     },
   };
-}
-
-/** To all processes of all nodes' daemons. */
-async function signal(lab: Lab, name: "SIGSTOP" | "SIGCONT"): Promise<void> {
-  const processes = await Promise.all(lab.nodes.map((node) => processesOf(node.daemon!.pid)));
-  for (const pid of processes.flat()) Deno.kill(pid, name);
 }
