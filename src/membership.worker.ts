@@ -331,7 +331,7 @@ class MembershipThread {
         return;
       }
       case "lease":
-        if (effect.deadlineMs !== 0) this.#claims.renewLease(effect.deadlineMs | 0);
+        if (effect.deadlineMs !== 0) this.#publisher.renewLease(effect.deadlineMs | 0, boottimeMs() | 0);
         else this.#claims.silence(boottimeMs() | 0);
         this.#trace?.write({ kind: "lease", atMs: boottimeMs(), deadlineMs: effect.deadlineMs });
         if (effect.deadlineMs !== 0) return;

@@ -6,11 +6,9 @@ import { BUCKETS } from "../core/limits.ts";
 import { type ClaimsBasis } from "../membership/types.ts";
 import { GROUP_BUCKETS } from "../ownership/rendezvous.ts";
 import { ServiceTables } from "../ownership/service_tables.ts";
-import { CLAIM, CONTESTED, FRESH, ORPHANED, RETAINED, SharedClaims } from "./shared.ts";
+import { BACKLOG_MS_MAX, CLAIM, CONTESTED, FRESH, ORPHANED, RETAINED, SharedClaims } from "./shared.ts";
 
 const GROUP_BITMAP_BYTES = BUCKETS / GROUP_BUCKETS / 8;
-/** A gain is fresh for this long (ms): no ring holds a frame back for longer without being full. */
-const FRESH_MS = 1_000;
 /** Packets of orphans are looked for this long (ms): a client whose connection stands still sends again within it. */
 const ORPHANED_MS = 60_000;
 /** A view change of a small farm that takes no longer than this (ms) runs as compiled code. */
@@ -117,7 +115,7 @@ export class ClaimsPublisher {
   publish(basis: ClaimsBasis, contested: (table: number) => Uint8Array | undefined): number[] {
     const nowMs = this.wallMs();
     // Buckets gained by the publication before this one may still meet frames that are older than either.
-    const stillFresh = Math.abs(nowMs - this.#gainedMs) < FRESH_MS ? FRESH : 0;
+    const stillFresh = Math.abs(nowMs - this.#gainedMs) < BACKLOG_MS_MAX ? FRESH : 0;
     const names = basis.members.map(({ name }) => name);
     const orphaned = this.#members.some((name) => !names.includes(name)) ? ORPHANED : 0;
     this.#members = names;
@@ -133,7 +131,26 @@ export class ClaimsPublisher {
     );
   }
 
-  /** Called before the first claim is written that was not there before. */
+  /**
+   * Claims hold until `deadline32`; `now32` is the present moment (both in ms since boot, as wrapping Int32). Claims that did
+   * not hold until now begin anew, as if they were gained: others may have replaced this node meanwhile, and answered what
+   * still waits in the ring.
+   */
+  renewLease(deadline32: number, now32: number): void {
+    if (!this.claims.leaseHolds(now32)) this.#beginAnew();
+    this.claims.renewLease(deadline32);
+  }
+
+  #beginAnew(): void {
+    this.#noteGain();
+    this.claims.tables.forEach((bytes, table) => {
+      for (let bucket = 0; bucket < BUCKETS; bucket++) {
+        if ((bytes[bucket] & CLAIM) !== 0) this.claims.set(table, bucket, bytes[bucket] | FRESH);
+      }
+    });
+  }
+
+  /** Called before the first claim is written that was not there before, or begins to hold again. */
   #noteGain(): void {
     this.#gainedMs = this.wallMs();
     this.#anyFresh = true;
@@ -210,7 +227,7 @@ export class ClaimsPublisher {
    */
   expireMarks(): void {
     const nowMs = this.wallMs();
-    if (this.#anyFresh && Math.abs(nowMs - this.#gainedMs) >= FRESH_MS) {
+    if (this.#anyFresh && Math.abs(nowMs - this.#gainedMs) >= BACKLOG_MS_MAX) {
       this.#anyFresh = false;
       this.#clear(FRESH);
     }
@@ -296,7 +313,8 @@ export class ClaimsPublisher {
   prune(table: number, held: Uint8Array, lossCount: number, now32: number): boolean {
     if (lossCount !== this.#lossCount) return false;
     const bytes = this.claims.tables[table];
-    const settled = Math.abs(this.wallMs() - this.#gainedMs) >= FRESH_MS && this.claims.leaseHolds(now32);
+    const settled = Math.abs(this.wallMs() - this.#gainedMs) >= BACKLOG_MS_MAX &&
+      this.claims.leaseHolds(now32);
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
       if ((bytes[bucket] & RETAINED) === 0) continue;
       if (!hasBit(held, bucket) || (settled && (bytes[bucket] & CLAIM) !== 0)) {

@@ -19,7 +19,10 @@ export const KERNEL_CLAIMS = {
   flags: 64,
 } as const;
 
-/** No ring holds a frame back for longer (ms) without being full: those of before are decided then. */
+/**
+ * So long (ms) packets that the fast path could take go by the ring, so that they do not overtake those of before, which
+ * are decided by then if the packet thread is not held up. If it is, the order is lost, which IP permits.
+ */
 const BACKLOG_MS = 1_000;
 
 /** Bytes of the map; `tableCount` as in `SharedClaims.create`. */

@@ -19,8 +19,8 @@ export const CONTESTED = 2;
 /** Not this node's bucket any more, but its kernel may still have connections of it. */
 export const RETAINED = 4;
 /**
- * Claimed lately: a frame that was captured before the claim belongs to whoever had the bucket then, and may have been
- * answered there, however late this node comes to look at it.
+ * Claimed lately, or again after the lease did not hold: a frame that was captured before the claim belongs to whoever had
+ * the bucket then, and may have been answered there, however late this node comes to look at it.
  */
 export const FRESH = 8;
 /**
@@ -36,10 +36,11 @@ const STOP = 1;
 /** Word of the control block: when buckets were gained last, by the clock that the kernel stamps frames with. */
 const GAINED_AT = 2;
 /**
- * Longest time (µs) that a frame waits in a ring before it is decided. It bounds what a clock that was set back between
- * capture and claim can do: longer ago than this is no frame that waited.
+ * Longest time (ms) that a frame waits in a ring before it is decided: a packet thread that stands still for two seconds is
+ * ended (supervisor/watchdog.ts). It also bounds what a clock that was set back between capture and claim can do: longer
+ * ago than this is no frame that waited.
  */
-const BACKLOG_US_MAX = 5_000_000;
+export const BACKLOG_MS_MAX = 3_000;
 /** Word of the control block: which frames are decided, see {@link FrameWindow}. */
 const WINDOW = 3;
 /** Offset in the control block of a double: the moment that the window is about (wall clock, µs). */
@@ -127,7 +128,7 @@ export class SharedClaims {
   /** Whether a frame was captured (wall clock, µs, wrapping) before the last gain of buckets. */
   isBeforeGain(captured32: number): boolean {
     const waited = (Atomics.load(this.#control, GAINED_AT) - captured32) | 0;
-    return waited > 0 && waited < BACKLOG_US_MAX;
+    return waited > 0 && waited < BACKLOG_MS_MAX * 1e3;
   }
 
   /** The cut is there before the window is. */

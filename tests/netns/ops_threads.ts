@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { lines } from "../../src/lab/lines.ts";
 import type { Lab } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
+import type { LabProcess } from "../../src/lab/process.ts";
 import { realtimeThreads } from "./farm_failure_support.ts";
 import { wallMs } from "./farm_support.ts";
 
@@ -28,6 +29,12 @@ export async function packetThread(node: LabNode): Promise<number> {
 
 /** Makes a thread hang until its process is killed; gives the moment. */
 export async function hang(lab: Lab, node: LabNode, thread: number): Promise<number> {
+  await holdThread(lab, node, thread);
+  return wallMs();
+}
+
+/** Holds a thread still for as long as the process lives that this gives: the kernel lets go of it with that one's end. */
+export async function holdThread(lab: Lab, node: LabNode, thread: number): Promise<LabProcess> {
   const program = new URL("./farm_failure_pause.ts", import.meta.url).pathname;
   const tracer = lab.spawn(
     node.name,
@@ -35,5 +42,5 @@ export async function hang(lab: Lab, node: LabNode, thread: number): Promise<num
     { stdout: "piped" },
   );
   assert.equal((await lines(tracer.child.stdout).next()).value, "held");
-  return wallMs();
+  return tracer;
 }

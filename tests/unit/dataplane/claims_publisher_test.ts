@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { BUCKETS } from "../../../src/core/limits.ts";
 import { BUCKET_BITMAP_BYTES, ClaimsPublisher } from "../../../src/dataplane/claims_publisher.ts";
-import { CLAIM, CONTESTED, FRESH, ORPHANED, RETAINED, SharedClaims } from "../../../src/dataplane/shared.ts";
+import {
+  BACKLOG_MS_MAX,
+  CLAIM,
+  CONTESTED,
+  FRESH,
+  ORPHANED,
+  RETAINED,
+  SharedClaims,
+} from "../../../src/dataplane/shared.ts";
 import type { ClaimsBasis } from "../../../src/membership/types.ts";
 
 /** Tables 0 (presence) and 1 (a TCP service) of node a. */
@@ -132,7 +140,7 @@ Deno.test("a bucket that is claimed again stays retained until the claim holds a
   rig.claims.renewLease(100);
   assert.ok(prune());
   assert.equal(rig.count(CLAIM | FRESH | RETAINED), BUCKETS, "gained a moment ago");
-  rig.wallMs += 1_000;
+  rig.wallMs += BACKLOG_MS_MAX;
   rig.claims.silence(0);
   prune();
   assert.equal(rig.count(CLAIM | FRESH | RETAINED), BUCKETS, "no lease");
@@ -140,6 +148,36 @@ Deno.test("a bucket that is claimed again stays retained until the claim holds a
   prune();
   assert.equal(rig.count(CLAIM | FRESH), BUCKETS);
   assert.equal(rig.publisher.retainedGroups(1, true), undefined);
+});
+
+Deno.test("claims that held no longer begin anew: what was captured meanwhile is not theirs", () => {
+  const rig = new Rig();
+  rig.publish(["b"]);
+  rig.publisher.renewLease(400, 0);
+  rig.wallMs += BACKLOG_MS_MAX;
+  rig.publisher.expireMarks();
+  const share = rig.count(CLAIM);
+  assert.ok(share > 0);
+  const { wallMs } = rig;
+
+  // In time: nothing changes.
+  rig.wallMs += 100;
+  rig.publisher.renewLease(500, 100);
+  assert.equal(rig.count(CLAIM), share);
+  assert.ok(!rig.isBeforeGain(wallMs));
+
+  for (const givenUp of [false, true]) { // or lapsed
+    const fromMs = givenUp ? 600 : 500;
+    if (givenUp) rig.claims.silence(fromMs);
+    rig.wallMs += 300;
+    rig.publisher.renewLease(fromMs + 400, fromMs);
+    assert.equal(rig.count(CLAIM | FRESH), share);
+    assert.equal(rig.claims.tables[0].filter((flags) => flags === CLAIM).length, 0, "in every table");
+    assert.ok(rig.isBeforeGain(rig.wallMs - 0.001) && !rig.isBeforeGain(rig.wallMs));
+    rig.wallMs += BACKLOG_MS_MAX;
+    rig.publisher.expireMarks();
+    assert.equal(rig.count(CLAIM), share);
+  }
 });
 
 Deno.test("what is gained from a node that is gone is marked for a minute", () => {
@@ -155,17 +193,17 @@ Deno.test("what is gained from a node that is gone is marked for a minute", () =
   rig.publisher.expireMarks();
   rig.publish(["b"]);
   assert.equal(rig.count(CLAIM | ORPHANED), gained);
-  rig.wallMs += 1_000;
+  rig.wallMs += BACKLOG_MS_MAX;
   rig.publisher.expireMarks();
   assert.equal(rig.count(CLAIM), share + gained);
 });
 
-Deno.test("claims are fresh for a second, whether anything is published after it or not", () => {
+Deno.test("claims are fresh as long as a frame may wait, whether anything is published after it or not", () => {
   const rig = new Rig();
   rig.publish(["b"]);
   const gained = rig.count(CLAIM | FRESH);
   assert.ok(gained > 0);
-  rig.wallMs += 999;
+  rig.wallMs += BACKLOG_MS_MAX - 1;
   rig.publisher.expireMarks();
   assert.equal(rig.count(CLAIM | FRESH), gained);
   rig.wallMs += 1;
@@ -175,7 +213,7 @@ Deno.test("claims are fresh for a second, whether anything is published after it
   rig.wallMs += 10_000;
   rig.publish([]);
   assert.equal(rig.count(CLAIM | FRESH | ORPHANED), BUCKETS - gained);
-  rig.wallMs += 1_000;
+  rig.wallMs += BACKLOG_MS_MAX;
   rig.publisher.expireMarks();
   assert.equal(rig.count(CLAIM | ORPHANED), BUCKETS - gained, "each gain anew");
 });
