@@ -383,7 +383,7 @@ class MembershipThread {
       sent ||= sentHere;
     }
     this.#totals.sent++;
-    this.#membership.sent(sent, startedMs);
+    this.#membership.sent(sent, startedMs, boottimeMs());
     this.#witness?.ask(startedMs);
   }
 

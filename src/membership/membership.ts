@@ -63,9 +63,11 @@ export class Membership extends Conclusions {
 
   /**
    * Reports what became of a heartbeat. `startedMs` is a time from before {@link heartbeat} was called: the lease
-   * counts from there, so that a pause between the two makes it shorter, never longer.
+   * counts from there, so that a pause between the two makes it shorter, never longer. Nor does it bring back a lease that
+   * lapsed meanwhile (rule 4).
    */
-  sent(ok: boolean, startedMs: number): void {
+  sent(ok: boolean, startedMs: number, nowMs: number): void {
+    this.#noticeTime(nowMs);
     if (ok) {
       this.counters.heartbeatsSent++;
       this.schedule.lastOkMs = Math.max(this.schedule.lastOkMs, startedMs);

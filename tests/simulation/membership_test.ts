@@ -76,10 +76,13 @@ class Sleepwalker extends Membership {
   }
 }
 
-/** Rule 5 off where a heartbeat is composed: sends what it decided on before it was stopped. */
+/** Rule 5 off where a heartbeat is composed and sent: it goes out as decided on before the node was stopped. */
 class Sleepy extends Membership {
   override heartbeat(nowMs: number, wallMs: number): Heartbeat {
     return MembershipState.prototype.heartbeat.call(this, nowMs, wallMs);
+  }
+  override sent(ok: boolean, startedMs: number): void {
+    super.sent(ok, startedMs, -Infinity);
   }
 }
 

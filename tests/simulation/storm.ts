@@ -84,7 +84,7 @@ function fault(world: World, random: Random): void {
   const other = random.pick(nodes.filter((candidate) => candidate !== node));
   const later = (intervals: number, run: () => void) =>
     world.agenda.at(world.nowMs + random.next() * intervals * intervalMs, run);
-  switch (random.integer(0, 12)) {
+  switch (random.integer(0, 13)) {
     case 0:
       world.stall(node, random.between(0.1, 12) * intervalMs);
       break;
@@ -143,6 +143,9 @@ function fault(world: World, random: Random): void {
     case 12:
       node.stopBeforeSendMs = random.between(0.1, 12) * intervalMs;
       break;
+    case 13:
+      node.stopWithinSendMs = random.between(0.1, 12) * intervalMs;
+      break;
   }
 }
 
@@ -153,7 +156,7 @@ function calm(world: World): void {
   Object.assign(world.weather, { loss: 0, duplication: 0, delayMsMax: 0.3, longDelays: 0 });
   for (const node of world.nodes) {
     node.sendsFail = false;
-    node.stopBeforeSendMs = undefined;
+    node.stopBeforeSendMs = node.stopWithinSendMs = undefined;
     world.wake(node);
     world.settings(node, [1, 100], false);
     world.start(node);
@@ -174,6 +177,7 @@ function settle(world: World): void {
 
 /** In fair weather nothing may be suspected, silenced or left unclaimed, and planned changes leave no gap. */
 function fairWeather(world: World, random: Random): void {
+  world.run(2 * world.intervalMs); // everybody has been heard since the last cut ended
   const before = world.nodes.map((node) => troubles(node));
   world.watchGaps();
   world.settings(random.pick(world.nodes), [1, 200], false);

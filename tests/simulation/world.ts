@@ -29,7 +29,8 @@ export type MakeMembership = (options: MembershipOptions) => Membership;
 
 interface Held {
   readonly message: Heartbeat;
-  readonly sentMs: number;
+  /** When it was composed: what it says is as old as that. */
+  readonly composedMs: number;
   readonly from: SimulatedNode;
 }
 
@@ -40,6 +41,10 @@ export class SimulatedNode {
   stalledUntilMs = 0;
   /** It will be stopped for so long right before the next heartbeat, which it has decided to send. */
   stopBeforeSendMs: number | undefined;
+  /** The same, but when that heartbeat is composed, and not yet on its way. */
+  stopWithinSendMs: number | undefined;
+  /** The heartbeat in whose sending it was stopped, and when that began (own clock). */
+  composed: { readonly message: Heartbeat; readonly startedMs: number } | undefined;
   /** What the state machine wants done, and was not done yet. */
   readonly effects: Effect[] = [];
   sendsFail = false;
@@ -58,7 +63,7 @@ export class SimulatedNode {
   lastSent: Heartbeat | undefined;
   readonly queue: Held[] = [];
   readonly lastAccepted = new Map<string, { incarnation: number; sequence: number }>();
-  /** For each other node: when the newest message was sent that was taken in from it. */
+  /** For each other node: when the newest message was composed that was taken in from it. */
   readonly contactMs = new Map<SimulatedNode, number>();
   generation = 0;
 
@@ -193,8 +198,14 @@ export class World {
   wake(node: SimulatedNode): void {
     if (node.stalledFromMs === undefined || node.membership === undefined) return;
     this.note(node.name, "runs again");
+    const { stalledFromMs } = node;
     node.stalledFromMs = undefined;
     this.#carryOutAll(node, node.membership);
+    if (node.stalledFromMs !== undefined) return; // again, in what it does next
+    // Nothing that it ends now may bring claims back to life that have lapsed.
+    node.stalledFromMs = stalledFromMs;
+    this.#check();
+    node.stalledFromMs = undefined;
     for (const held of node.queue.splice(0)) this.#takeIn(node, held);
     this.#run(node);
   }
@@ -332,9 +343,10 @@ export class World {
       if (node.effects.length === 0) node.effects.push(...membership.takeEffects());
       const [effect] = node.effects;
       if (effect === undefined) return;
-      const stopMs = effect.kind === "send" ? node.stopBeforeSendMs : undefined;
+      const stopMs = effect.kind === "send" ? node.stopBeforeSendMs ?? node.stopWithinSendMs : undefined;
       if (stopMs !== undefined) {
-        node.stopBeforeSendMs = undefined;
+        if (node.stopBeforeSendMs === undefined) node.composed = this.#compose(node, membership);
+        node.stopBeforeSendMs = node.stopWithinSendMs = undefined;
         return this.stall(node, stopMs);
       }
       node.effects.shift();
@@ -356,11 +368,11 @@ export class World {
         node.leaseDeadlineMs = effect.deadlineMs;
         break;
       case "send": {
-        const startedMs = node.localMs(this.nowMs);
-        const message = membership.heartbeat(startedMs, this.#wallMs(node));
+        const { message, startedMs } = node.composed ?? this.#compose(node, membership);
+        node.composed = undefined;
         node.lastSent = message;
-        if (!node.sendsFail) this.#transmit(node, message);
-        membership.sent(!node.sendsFail, startedMs);
+        if (!node.sendsFail) this.#transmit(node, message, node.worldMs(startedMs));
+        membership.sent(!node.sendsFail, startedMs, node.localMs(this.nowMs));
         if (this.seeWitness.has(node.name)) membership.witnessAnswered(startedMs, startedMs);
         break;
       }
@@ -377,17 +389,23 @@ export class World {
     }
   }
 
+  #compose(node: SimulatedNode, membership: Membership) {
+    const startedMs = node.localMs(this.nowMs);
+    return { message: membership.heartbeat(startedMs, this.#wallMs(node)), startedMs };
+  }
+
   #gone(node: SimulatedNode): void {
     node.membership = undefined;
     node.stalledFromMs = undefined;
-    node.stopBeforeSendMs = undefined;
+    node.stopBeforeSendMs = node.stopWithinSendMs = undefined;
+    node.composed = undefined;
     node.effects.length = 0;
     node.leaseDeadlineMs = 0;
     node.claimed = 0;
     node.generation++;
   }
 
-  #transmit(from: SimulatedNode, message: Heartbeat): void {
+  #transmit(from: SimulatedNode, message: Heartbeat, composedMs: number): void {
     const { weather, random } = this;
     for (const to of this.nodes) {
       if (to === from || this.cuts.has(`${from.name}>${to.name}`)) continue;
@@ -397,7 +415,7 @@ export class World {
         const delayMs = random.chance(weather.longDelays)
           ? random.between(weather.delayMsMin, weather.longDelayMs)
           : random.between(weather.delayMsMin, weather.delayMsMax);
-        const held = { message, sentMs: this.nowMs, from };
+        const held = { message, composedMs, from };
         this.agenda.at(this.nowMs + delayMs, () => this.#arrive(to, held));
       }
     }
@@ -413,14 +431,16 @@ export class World {
     this.#run(to);
   }
 
-  #takeIn(to: SimulatedNode, { message, sentMs, from }: Held): void {
+  #takeIn(to: SimulatedNode, { message, composedMs, from }: Held): void {
     if (to.membership === undefined || !this.#fresh(to, message)) return;
     if (to.version !== from.version) {
       const what = { ...message, version: from.version, ownVersion: to.version };
       return to.membership.otherVersionHeard(what, to.localMs(this.nowMs), this.#wallMs(to));
     }
-    to.contactMs.set(from, Math.max(to.contactMs.get(from) ?? -Infinity, sentMs));
+    const { recordings } = to.membership.counters;
     to.membership.receive(message, to.localMs(this.nowMs), this.#wallMs(to));
+    if (to.membership.counters.recordings > recordings) return; // rules 9 and 12
+    to.contactMs.set(from, Math.max(to.contactMs.get(from) ?? -Infinity, composedMs));
   }
 
   /** What the replay window does; see `src/membership/replay.ts`. */

@@ -36,7 +36,7 @@ export class Bench {
         this.log.push(effect);
         if (effect.kind !== "send") continue;
         this.sent.push(this.node.heartbeat(this.nowMs, WALL_MS + this.nowMs));
-        this.node.sent(!this.sendsFail, this.nowMs);
+        this.node.sent(!this.sendsFail, this.nowMs, this.nowMs);
       }
     }
     return this.log.slice(from);

@@ -157,8 +157,21 @@ Deno.test("a lease that lapses between the tick and its heartbeat is not renewed
   stopBeforeSending(bench, 600); // n2 has replaced n1 meanwhile
   const heartbeat = bench.node.heartbeat(bench.nowMs, WALL_MS + bench.nowMs);
   assert.deepEqual([heartbeat.state, heartbeat.incarnation, heartbeat.weights], ["joining", 1001, [0, 0]]);
-  bench.node.sent(true, bench.nowMs);
+  bench.node.sent(true, bench.nowMs, bench.nowMs);
   assert.equal(bench.node.leaseDeadlineMs, 0, "the claims of before must not come alive");
+});
+
+Deno.test("nor is one that lapses while its heartbeat is on its way out", () => {
+  const { bench } = pair();
+  const deadlineMs = bench.node.leaseDeadlineMs;
+  stopBeforeSending(bench, 150); // late, but in time
+  const startedMs = bench.nowMs;
+  assert.equal(bench.node.heartbeat(startedMs, WALL_MS + startedMs).state, "up");
+  bench.nowMs = deadlineMs + 150; // n2 has replaced n1 meanwhile
+  bench.node.sent(true, startedMs, bench.nowMs);
+  assert.ok(startedMs + 400 > bench.nowMs, "else there would be nothing to bring back");
+  assert.equal(bench.node.leaseDeadlineMs, 0);
+  assert.equal(bench.state("n1"), "joining");
 });
 
 Deno.test("a heartbeat lists as suspect whoever is one when it is sent, not when it was due", () => {
