@@ -284,6 +284,7 @@ export class Membership extends Conclusions {
       if (this.orders.hearOrders(message.orders, nowMs)) this.hurry();
       this.orders.hearAnswers(message.answers, name);
       for (const hold of message.holds) this.#hearOfHold(hold, nowMs);
+      if (this.own.state !== "left") this.schedule.follow(nowMs); // goodbyes keep their distance
     }
   }
 

@@ -1,6 +1,6 @@
-/** When heartbeats go out: one per interval, and urgent ones between, in bursts that have a bound. */
+/** When heartbeats go out: one per interval, along with the others', and urgent ones between, in bursts that have a bound. */
 
-import { URGENT_BURST, URGENT_SPACING_INTERVALS } from "./timing.ts";
+import { FOLLOW_INTERVALS, URGENT_BURST, URGENT_SPACING_INTERVALS } from "./timing.ts";
 
 /** The timetable of one node's heartbeats, and whether they went out. */
 export class SendSchedule {
@@ -24,6 +24,16 @@ export class SendSchedule {
   /** Sends at this time, whatever else is planned. */
   sendAt(atMs: number): void {
     this.#nextMs = atMs;
+  }
+
+  /**
+   * A member's heartbeat came: if ours is due soon, it goes along. So all nodes send at about the same time, after an
+   * interval or two, and each wakes once an interval, for all of them, whatever their number.
+   */
+  follow(nowMs: number): void {
+    if (this.#nextMs - nowMs <= FOLLOW_INTERVALS * this.intervalMs) {
+      this.#nextMs = Math.min(this.#nextMs, nowMs);
+    }
   }
 
   /** When the next heartbeat goes out. */

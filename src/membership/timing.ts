@@ -36,6 +36,12 @@ export const LATE_INTERVALS = 2;
 /** Leaving waits this long for the others to say that they have taken over. */
 export const HAND_OVER_INTERVALS = 2;
 
+/**
+ * A heartbeat that is due within this time goes out together with a member's that comes in. With half an interval, of two
+ * nodes one always follows the other; and no node sends more than twice an interval, whatever it hears.
+ */
+export const FOLLOW_INTERVALS = 0.5;
+
 /** Urgent heartbeats keep this distance in the long run, so that many changes at once make few messages. */
 export const URGENT_SPACING_INTERVALS = 0.1;
 

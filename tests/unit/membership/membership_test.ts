@@ -88,6 +88,22 @@ Deno.test("a list that binds nobody silences nobody", () => {
   assert.equal(bench.state("n1"), "up");
 });
 
+Deno.test("a heartbeat that is due within half an interval goes out along with a member's", () => {
+  const { bench, n2 } = pair();
+  const recorded = new Peer("n3");
+  const isSentOnHearing = (peer: Peer) =>
+    bench.kinds(bench.hear(peer, peer === n2 ? {} : { heard: [], binding: false })).includes("send");
+  isSentOnHearing(recorded);
+  for (const before = bench.sent.length; bench.sent.length === before;) bench.pass(0.1);
+  bench.pass(45);
+  assert.equal(isSentOnHearing(n2), false, "due in 55 ms");
+  bench.pass(10);
+  assert.equal(isSentOnHearing(recorded), false, "of one that never answered nothing is certain");
+  assert.equal(isSentOnHearing(n2), true, "due in 45 ms");
+  bench.pass(45);
+  assert.equal(isSentOnHearing(n2), false, "the next one is due an interval later");
+});
+
 Deno.test("suspect after three intervals, replaced after five", () => {
   const { bench, n2 } = pair();
   const heardMs = n2.lastMs;
