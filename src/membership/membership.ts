@@ -386,6 +386,7 @@ export class Membership extends Conclusions {
         const reason = `was not heard for ${Math.round(silentMs)} ms${
           replaced ? " while its program is replaced" : ""
         }`;
+        this.#forgetOldAnswer(member);
         if (replaced) this.#hold(member, member.incarnation, member.holdMs, nowMs);
         this.#remove(member, reason, "member.dead", "warning", nowMs);
       } else if (!member.suspect && silentMs >= timing.SUSPECT_INTERVALS * member.intervalMs) {
@@ -402,6 +403,12 @@ export class Membership extends Conclusions {
         );
       }
     }
+  }
+
+  /** Rule 11: what the witness answered before this member was suspected may be from before a cut. */
+  #forgetOldAnswer({ lastHeardMs, intervalMs }: Member): void {
+    const suspectedMs = lastHeardMs + timing.SUSPECT_INTERVALS * intervalMs;
+    if (this.witnessMs !== undefined && this.witnessMs < suspectedMs) this.witnessMs = undefined;
   }
 
   #remove(

@@ -21,8 +21,12 @@ export interface Votes {
   readonly echoedMs: (name: string) => number | undefined;
   /** When this node sent the last question that the witness answered. */
   readonly witnessMs: number | undefined;
+  /** The oldest of the live members' echoes, expected or not; `undefined` where there is none. */
+  readonly oldestEchoMs: number | undefined;
   /** How long a vote holds. */
   readonly leaseMs: number;
+  /** How long a member may go unheard before it is suspected. */
+  readonly suspectMs: number;
 }
 
 /** Until when this node has its quorum; without a rule for ever. */
@@ -36,7 +40,10 @@ export function quorumDeadlineMs(rule: QuorumRule | undefined, votes: Votes): nu
   }
   // Nobody is missing: there is nothing to decide, and a witness that is rebooted stops no farm.
   const allMs = others.length === 0 ? -Infinity : newestFirst[newestFirst.length - 1];
-  return Math.max(allMs, votes.witnessMs ?? -Infinity) + votes.leaseMs;
+  // An answer from when a member was still in contact says nothing of a cut since then, and adds nothing to what that says.
+  const { witnessMs = -Infinity, oldestEchoMs = Infinity } = votes;
+  const isNews = witnessMs >= oldestEchoMs + votes.suspectMs;
+  return Math.max(allMs, isNews ? witnessMs : Math.min(witnessMs, oldestEchoMs)) + votes.leaseMs;
 }
 
 /** What is missing, as a sentence without subject. */

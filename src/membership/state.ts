@@ -322,9 +322,19 @@ export abstract class MembershipState {
     return {
       self: this.name,
       echoedMs: (name) => this.members.get(name)?.echoedMs,
+      oldestEchoMs: this.#oldestEchoMs(),
       witnessMs: this.witnessMs,
       leaseMs: timing.LEASE_INTERVALS * this.intervalMs,
+      suspectMs: timing.SUSPECT_INTERVALS * this.intervalMs,
     };
+  }
+
+  #oldestEchoMs(): number | undefined {
+    let oldestMs: number | undefined;
+    for (const { echoedMs } of this.members.values()) {
+      if (echoedMs !== undefined) oldestMs = Math.min(oldestMs ?? Infinity, echoedMs);
+    }
+    return oldestMs;
   }
 
   /** Rule 11: until when this node may claim, by its quorum. */

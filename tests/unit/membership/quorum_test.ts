@@ -6,10 +6,11 @@ import {
   type QuorumRule,
   type Votes,
 } from "../../../src/membership/quorum.ts";
-import { Bench } from "./bench.ts";
+import { Bench, Peer } from "./bench.ts";
 
 function votes(self: string, echoed: Record<string, number>, witnessMs?: number): Votes {
-  return { self, echoedMs: (name) => echoed[name], witnessMs, leaseMs: 400 };
+  const oldestEchoMs = Math.min(...Object.values(echoed));
+  return { self, echoedMs: (name) => echoed[name], witnessMs, oldestEchoMs, leaseMs: 400, suspectMs: 300 };
 }
 
 const majority = (...expected: string[]): QuorumRule => ({ kind: "majority", expected });
@@ -44,6 +45,35 @@ Deno.test("witness: needed only while an expected node is missing", () => {
     1100,
     "nobody is expected: always",
   );
+});
+
+Deno.test("witness: an answer from when a member was in contact adds nothing to what that one says", () => {
+  const three = witness("n1", "n2", "n3");
+  const farms: Record<string, number>[] = [{ n2: 1000, n3: 1100 }, { n2: 1000 }, { guest: 1000, n2: 1100 }];
+  for (const echoed of farms) {
+    for (const witnessMs of [1000, 1299]) {
+      assert.equal(quorumDeadlineMs(three, votes("n1", echoed, witnessMs)), 1400, `${witnessMs}`);
+    }
+    assert.equal(quorumDeadlineMs(three, votes("n1", echoed, 1300)), 1700, "asked when it was suspected");
+  }
+  assert.equal(quorumDeadlineMs(three, votes("n1", { n2: 1000 }, 900)), 1300, "nor is it younger than it is");
+});
+
+Deno.test("witness: what it answered before a member fell silent is forgotten with that member", () => {
+  const bench = new Bench("n1", { quorum: witness("n1", "n2") });
+  const n2 = new Peer("n2");
+  bench.pass(1_200, n2);
+  assert.equal(bench.state("n1"), "up");
+  const lastMs = n2.lastMs;
+  const silentUntil = (ms: number) => bench.pass(lastMs + ms - bench.nowMs);
+  bench.act(() => bench.node.witnessAnswered(bench.nowMs, bench.nowMs));
+  silentUntil(499);
+  assert.equal(bench.node.leaseDeadlineMs, 0, "no answer since n2 was last heard");
+  silentUntil(510);
+  assert.equal(bench.state("n2"), "dead");
+  assert.equal(bench.node.leaseDeadlineMs, 0);
+  bench.act(() => bench.node.witnessAnswered(bench.nowMs, bench.nowMs));
+  assert.ok(bench.node.leaseDeadlineMs > bench.nowMs);
 });
 
 Deno.test("two sides of a cut never have a majority at once, whatever they have heard before", () => {
