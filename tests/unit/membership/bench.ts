@@ -1,4 +1,5 @@
 /** One membership under test, driven by hand, and other nodes that the test plays. */
+import assert from "node:assert/strict";
 import { Membership } from "../../../src/membership/membership.ts";
 import type { Effect, MembershipOptions } from "../../../src/membership/types.ts";
 import type { Heartbeat } from "../../../src/wire/heartbeat.ts";
@@ -115,4 +116,14 @@ export class Peer {
       ...changes,
     };
   }
+}
+
+/** A bench that is up together with n2. */
+export function pair(): { bench: Bench; n2: Peer } {
+  const bench = new Bench(), n2 = new Peer("n2");
+  bench.hear(n2);
+  bench.pass(700, n2);
+  assert.equal(bench.state("n1"), "up");
+  assert.equal(bench.state("n2"), "up");
+  return { bench, n2 };
 }
