@@ -24,6 +24,8 @@ export interface Member {
   confirmed: boolean;
   /** Whether it ever listed an incarnation of this run: it is no recording. */
   known: boolean;
+  /** It was gone, and that it is back was not told yet. */
+  returned: boolean;
   suspect: boolean;
   firstHeardMs: number;
   lastHeardMs: number;
@@ -78,6 +80,7 @@ export function newMember(name: string, nowMs: number): Member {
     listing: undefined,
     confirmed: false,
     known: false,
+    returned: false,
     suspect: false,
     firstHeardMs: nowMs,
     lastHeardMs: nowMs,

@@ -258,6 +258,7 @@ export class Membership extends Conclusions {
     member.address = from;
     this.takeEcho(member);
     if (before?.incarnation === member.incarnation && before.known) member.known = true;
+    if (before !== undefined) member.returned = true;
     if (member.listing !== undefined && member.listing.incarnation > this.own.incarnation) {
       this.#exceed(member, member.listing.incarnation, nowMs);
     }
@@ -279,7 +280,10 @@ export class Membership extends Conclusions {
     if (changes.retained || held) this.herald.push({ kind: "retained", member: name, gone: false });
     if (changes.settings || changes.confirmed || changes.state || changes.retained) this.viewDirty = true;
     if (changes.report) this.#showReports(nowMs);
-    this.herald.tellChanges(member, changes, state, this.servicesDigest);
+    // Nothing of an unconfirmed member was told: what it says may be a recording.
+    const told = member.returned && changes.confirmed ? "joining" : state;
+    if (changes.confirmed) member.returned = false;
+    this.herald.tellChanges(member, changes, told, this.servicesDigest);
     if (listsUs(member, this.own)) { // it has heard this incarnation, so this is no recording: it may give orders
       if (this.orders.hearOrders(message.orders, nowMs)) this.hurry();
       this.orders.hearAnswers(message.answers, name);
