@@ -6,9 +6,15 @@ import { BUCKETS } from "../core/limits.ts";
 import { type ClaimsBasis } from "../membership/types.ts";
 import { GROUP_BUCKETS } from "../ownership/rendezvous.ts";
 import { ServiceTables } from "../ownership/service_tables.ts";
-import { BACKLOG_MS_MAX, CLAIM, CONTESTED, FRESH, ORPHANED, RETAINED, SharedClaims } from "./shared.ts";
+import { CLAIM, CONTESTED, FRESH, ORPHANED, RETAINED, SharedClaims } from "./shared.ts";
 
 const GROUP_BITMAP_BYTES = BUCKETS / GROUP_BUCKETS / 8;
+/**
+ * For so long (ms) frames are looked for that were captured before a gain, or while claims did not hold: a packet thread
+ * that keeps them waiting for longer was ended meanwhile (supervisor/watchdog.ts). It is also how long a wall clock that
+ * is set back can make new frames look like old ones.
+ */
+const FRESH_MS = 5_000;
 /** Packets of orphans are looked for this long (ms): a client whose connection stands still sends again within it. */
 const ORPHANED_MS = 60_000;
 /** A view change of a small farm that takes no longer than this (ms) runs as compiled code. */
@@ -37,6 +43,8 @@ export class ClaimsPublisher {
   /** Raised with each loss of buckets, so that an older look at the kernel is not taken for a newer one. */
   #lossCount = 0;
   #gainedMs = -Infinity;
+  /** When claims began to hold, if frames from before are still looked for. */
+  #heldMs: number | undefined;
   /** Whether any bucket may be marked as fresh. */
   #anyFresh = false;
   /** When buckets were last taken over from a node that is gone; undefined: none of them is marked any more. */
@@ -115,7 +123,7 @@ export class ClaimsPublisher {
   publish(basis: ClaimsBasis, contested: (table: number) => Uint8Array | undefined): number[] {
     const nowMs = this.wallMs();
     // Buckets gained by the publication before this one may still meet frames that are older than either.
-    const stillFresh = Math.abs(nowMs - this.#gainedMs) < BACKLOG_MS_MAX ? FRESH : 0;
+    const stillFresh = Math.abs(nowMs - this.#gainedMs) < FRESH_MS ? FRESH : 0;
     const names = basis.members.map(({ name }) => name);
     const orphaned = this.#members.some((name) => !names.includes(name)) ? ORPHANED : 0;
     this.#members = names;
@@ -132,29 +140,22 @@ export class ClaimsPublisher {
   }
 
   /**
-   * Claims hold until `deadline32`; `now32` is the present moment (both in ms since boot, as wrapping Int32). Claims that did
-   * not hold until now begin anew, as if they were gained: others may have replaced this node meanwhile, and answered what
-   * still waits in the ring.
+   * Claims hold until `deadline32`; `now32` is the present moment (both in ms since boot, as wrapping Int32). If they did not
+   * until now, others may have replaced this node, and answered what still waits in the ring: that is left to them.
    */
   renewLease(deadline32: number, now32: number): void {
-    if (!this.claims.leaseHolds(now32)) this.#beginAnew();
+    if (!this.claims.leaseHolds(now32)) {
+      this.#heldMs = this.wallMs();
+      this.claims.noteHold(this.#heldMs * 1e3);
+    }
     this.claims.renewLease(deadline32);
   }
 
-  #beginAnew(): void {
-    this.#noteGain();
-    this.claims.tables.forEach((bytes, table) => {
-      for (let bucket = 0; bucket < BUCKETS; bucket++) {
-        if ((bytes[bucket] & CLAIM) !== 0) this.claims.set(table, bucket, bytes[bucket] | FRESH);
-      }
-    });
-  }
-
-  /** Called before the first claim is written that was not there before, or begins to hold again. */
+  /** Called before the first claim is written that was not there before. */
   #noteGain(): void {
     this.#gainedMs = this.wallMs();
     this.#anyFresh = true;
-    this.claims.noteGain((this.#gainedMs * 1e3) | 0);
+    this.claims.noteGain(this.#gainedMs * 1e3);
   }
 
   #publishTable(
@@ -222,12 +223,15 @@ export class ClaimsPublisher {
   }
 
   /**
-   * Ends the marks of fresh claims and of orphans when it is time. To be called about once a second. A mark that stayed
-   * would say of frames an hour later that they are from before the gain: the clock in microseconds wraps meanwhile.
+   * Ends the marks of fresh claims and of orphans when it is time. To be called about once a second.
    */
   expireMarks(): void {
     const nowMs = this.wallMs();
-    if (this.#anyFresh && Math.abs(nowMs - this.#gainedMs) >= BACKLOG_MS_MAX) {
+    if (this.#heldMs !== undefined && Math.abs(nowMs - this.#heldMs) >= FRESH_MS) {
+      this.#heldMs = undefined;
+      this.claims.noteHold(-Infinity);
+    }
+    if (this.#anyFresh && Math.abs(nowMs - this.#gainedMs) >= FRESH_MS) {
       this.#anyFresh = false;
       this.#clear(FRESH);
     }
@@ -313,7 +317,7 @@ export class ClaimsPublisher {
   prune(table: number, held: Uint8Array, lossCount: number, now32: number): boolean {
     if (lossCount !== this.#lossCount) return false;
     const bytes = this.claims.tables[table];
-    const settled = Math.abs(this.wallMs() - this.#gainedMs) >= BACKLOG_MS_MAX &&
+    const settled = Math.abs(this.wallMs() - this.#gainedMs) >= FRESH_MS &&
       this.claims.leaseHolds(now32);
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
       if ((bytes[bucket] & RETAINED) === 0) continue;

@@ -92,12 +92,8 @@ class RingReader {
     this.#words = new Uint32Array(socket.ring.buffer);
   }
 
-  /** When the frame under decision was captured (tpacket_rcv: CLOCK_REALTIME), in µs as a wrapping Int32. */
-  captured32(): number {
-    return this.#capturedUs() | 0;
-  }
-
-  #capturedUs(): number {
+  /** When the frame under decision was captured (tpacket_rcv: CLOCK_REALTIME), in µs. */
+  capturedUs(): number {
     const word = (this.#frame * this.socket.frameStride) >>> 2;
     return this.#words[word + (TP2_SEC >> 2)] * 1e6 + this.#words[word + (TP2_NSEC >> 2)] / 1e3;
   }
@@ -111,7 +107,7 @@ class RingReader {
       const word = start >>> 2;
       if ((Atomics.load(status, word) & TP_STATUS_USER) === 0) return true;
       const captured = words[word + (TP2_SNAPLEN >> 2)];
-      if (passes !== undefined && !passes(this.#capturedUs())) {
+      if (passes !== undefined && !passes(this.capturedUs())) {
         // Another process of this node decides it, and counts it.
       } else if (captured < words[word + (TP2_LEN >> 2)]) {
         pipeline.countTruncated();
@@ -201,6 +197,6 @@ function kernelPorts(
       }
     },
     now32: boottimeMs32,
-    captured32: () => reader.captured32(),
+    capturedUs: () => reader.capturedUs(),
   };
 }

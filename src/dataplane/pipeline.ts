@@ -64,8 +64,8 @@ export interface PipelinePorts {
   ): void;
   /** Milliseconds since boot as a wrapping Int32; read before every accepted packet. */
   now32(): number;
-  /** When the frame that is being decided was captured: wall clock in microseconds, as a wrapping Int32. */
-  captured32(): number;
+  /** When the frame that is being decided was captured: wall clock, µs. */
+  capturedUs(): number;
 }
 
 /** One packet thread's decisions. */
@@ -342,7 +342,7 @@ export class Pipeline {
   #flagsOf(table: number, bucket: number): number {
     const flags = this.#claims.tables[table][bucket];
     if ((flags & FRESH) === 0) return flags;
-    return this.#claims.isBeforeGain(this.ports.captured32()) ? flags & ~CLAIM : flags;
+    return this.#claims.isBeforeGain(this.ports.capturedUs()) ? flags & ~CLAIM : flags;
   }
 
   #acceptNewFlow(offset: number): number {
@@ -361,19 +361,22 @@ export class Pipeline {
       : this.#accept(offset, VERDICT.accepted_held);
   }
 
-  /**
-   * The lease is read against the clock for each packet, after the claim: a node that was paused between the two
-   * finds its lease over and stays silent.
-   */
   #accept(offset: number, verdict: number): number {
-    if (!this.#claims.leaseHolds(this.ports.now32())) return VERDICT.no_lease;
-    return this.#inject(offset, verdict);
+    return this.#holds(this.ports.now32()) ? this.#inject(offset, verdict) : VERDICT.no_lease;
+  }
+
+  /**
+   * Whether claims hold, and held when the frame was captured. The lease is read against the clock for each packet, after
+   * the claim: a node that was paused between the two finds its lease over, or begun anew, and stays silent.
+   */
+  #holds(now32: number): boolean {
+    return this.#claims.leaseHolds(now32) && !this.#claims.isBeforeHold(this.ports.capturedUs());
   }
 
   /** No living kernel has this connection: ours answers with a reset, and the client learns it at once. */
   #acceptOrphan(offset: number): number {
     const now32 = this.ports.now32();
-    if (!this.#claims.leaseHolds(now32)) return VERDICT.no_lease;
+    if (!this.#holds(now32)) return VERDICT.no_lease;
     return this.#resets.take(now32) ? this.#inject(offset, VERDICT.orphan) : VERDICT.orphan_limited;
   }
 
@@ -423,6 +426,6 @@ export class Pipeline {
   #mayAnswer(askerOffset: number, family: 4 | 6): number {
     const bucket = this.#flowHash.bucket(AFFINITY.client, this.bytes, askerOffset, family, 0);
     if ((this.#flagsOf(PRESENCE, bucket) & CLAIM) === 0) return VERDICT.neighbour_not_owner;
-    return this.#claims.leaseHolds(this.ports.now32()) ? VERDICT.neighbour_answered : VERDICT.no_lease;
+    return this.#holds(this.ports.now32()) ? VERDICT.neighbour_answered : VERDICT.no_lease;
   }
 }

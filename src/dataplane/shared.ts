@@ -19,8 +19,8 @@ export const CONTESTED = 2;
 /** Not this node's bucket any more, but its kernel may still have connections of it. */
 export const RETAINED = 4;
 /**
- * Claimed lately, or again after the lease did not hold: a frame that was captured before the claim belongs to whoever had
- * the bucket then, and may have been answered there, however late this node comes to look at it.
+ * Claimed lately: a frame that was captured before the claim belongs to whoever had the bucket then, and may have been
+ * answered there, however late this node comes to look at it.
  */
 export const FRESH = 8;
 /**
@@ -33,14 +33,6 @@ export const ORPHANED = 16;
 const LEASE_DEADLINE = 0;
 /** Word of the control block: one when the packet threads are to end. */
 const STOP = 1;
-/** Word of the control block: when buckets were gained last, by the clock that the kernel stamps frames with. */
-const GAINED_AT = 2;
-/**
- * Longest time (ms) that a frame waits in a ring before it is decided: a packet thread that stands still for two seconds is
- * ended (supervisor/watchdog.ts). It also bounds what a clock that was set back between capture and claim can do: longer
- * ago than this is no frame that waited.
- */
-export const BACKLOG_MS_MAX = 3_000;
 /** Word of the control block: which frames are decided, see {@link FrameWindow}. */
 const WINDOW = 3;
 /** Offset in the control block of a double: the moment that the window is about (wall clock, µs). */
@@ -50,6 +42,12 @@ const TURNS = 6;
 const TURNS_OVER = -1;
 /** Wraps here. */
 const TURNS_MAX = 2 ** 30;
+/**
+ * Offset in the control block of two doubles, moments by the clock that the kernel stamps frames with (wall clock, µs): when
+ * buckets were gained last, and when claims began to hold, after they had not.
+ */
+const SINCE_OFFSET = 32;
+const GAINED = 0, HELD = 1;
 const CONTROL_BYTES = 64;
 /** CLAIM in each of four neighbouring flags. */
 const CLAIM_OF_FOUR = CLAIM * 0x0101_0101;
@@ -66,11 +64,13 @@ export class SharedClaims {
   readonly tables: readonly Uint8Array[];
   readonly #control: Int32Array;
   readonly #cut: Float64Array;
+  readonly #since: Float64Array;
 
   /** `kernel` is written along with this: what the kernel's programs go by (prefilter.ts). */
   constructor(readonly buffer: SharedArrayBuffer, readonly kernel?: KernelClaims) {
     this.#control = new Int32Array(buffer, 0, CONTROL_BYTES / 4);
     this.#cut = new Float64Array(buffer, CUT_OFFSET, 1);
+    this.#since = new Float64Array(buffer, SINCE_OFFSET, 2);
     const count = (buffer.byteLength - CONTROL_BYTES) / BUCKETS;
     this.tables = Array.from(
       { length: count },
@@ -119,16 +119,25 @@ export class SharedClaims {
     return ((Atomics.load(this.#control, LEASE_DEADLINE) - now32) | 0) > 0;
   }
 
-  /** Buckets are about to be gained: `micros32` is the wall clock in microseconds, wrapping. Before their claims. */
-  noteGain(micros32: number): void {
-    Atomics.store(this.#control, GAINED_AT, micros32);
+  /** Buckets are about to be gained, at this moment (wall clock, µs). Before their claims. */
+  noteGain(nowUs: number): void {
+    this.#since[GAINED] = nowUs;
     this.kernel?.noteGain();
   }
 
-  /** Whether a frame was captured (wall clock, µs, wrapping) before the last gain of buckets. */
-  isBeforeGain(captured32: number): boolean {
-    const waited = (Atomics.load(this.#control, GAINED_AT) - captured32) | 0;
-    return waited > 0 && waited < BACKLOG_MS_MAX * 1e3;
+  /** Whether a frame was captured (wall clock, µs) before the last gain of buckets. */
+  isBeforeGain(capturedUs: number): boolean {
+    return capturedUs < this.#since[GAINED];
+  }
+
+  /** Claims are about to hold that did not until this moment (wall clock, µs). Before the lease. */
+  noteHold(nowUs: number): void {
+    this.#since[HELD] = nowUs;
+  }
+
+  /** Whether a frame was captured (wall clock, µs) when claims did not hold: others may have answered it. After the lease. */
+  isBeforeHold(capturedUs: number): boolean {
+    return capturedUs < this.#since[HELD];
   }
 
   /** The cut is there before the window is. */

@@ -1,7 +1,7 @@
 /**
  * Holds one thread of another process still, as if it hung: `farm_failure_pause.ts THREAD_ID [DURATION_MS]`; without a
- * duration, until that process is killed. SIGSTOP would stop all of its threads; ptrace(2) stops one. Prints a line when it
- * stands still. Whoever traces a thread also has to take note of its end; before that, the kernel does not tell the parent
+ * duration, from when a line comes in until that process, or this one, is killed. SIGSTOP would stop all of its threads;
+ * ptrace(2) stops one. Prints a line when it is ready to, and when the thread stands still. Whoever traces a thread also has to take note of its end; before that, the kernel does not tell the parent
  * of the process.
  */
 
@@ -23,6 +23,8 @@ const [thread, durationMs]: Array<number | undefined> = Deno.args.map(Number);
 assert.ok(thread !== undefined, "which thread?");
 const trace = (operation: number) =>
   assert.equal(libc.ptrace(operation, thread, 0n, 0n), 0n, `ptrace ${operation}`);
+console.log("ready");
+if (durationMs === undefined) Deno.stdin.readSync(new Uint8Array(1));
 trace(PTRACE_SEIZE);
 trace(PTRACE_INTERRUPT);
 assert.equal(libc.waitpid(thread, null, WALL), thread);

@@ -29,18 +29,41 @@ export async function packetThread(node: LabNode): Promise<number> {
 
 /** Makes a thread hang until its process is killed; gives the moment. */
 export async function hang(lab: Lab, node: LabNode, thread: number): Promise<number> {
-  await holdThread(lab, node, thread);
+  const tracer = await Tracer.start(lab, node, thread);
+  await tracer.hold();
   return wallMs();
 }
 
-/** Holds a thread still for as long as the process lives that this gives: the kernel lets go of it with that one's end. */
-export async function holdThread(lab: Lab, node: LabNode, thread: number): Promise<LabProcess> {
-  const program = new URL("./farm_failure_pause.ts", import.meta.url).pathname;
-  const tracer = lab.spawn(
-    node.name,
-    [Deno.execPath(), "run", "-A", "--quiet", program, String(thread)],
-    { stdout: "piped" },
-  );
-  assert.equal((await lines(tracer.child.stdout).next()).value, "held");
-  return tracer;
+/** Stands by to hold a thread still, at once. */
+export class Tracer {
+  readonly #process: LabProcess;
+  readonly #said: AsyncGenerator<string, undefined>;
+
+  private constructor(process: LabProcess) {
+    this.#process = process;
+    this.#said = lines(process.child.stdout);
+  }
+
+  static async start(lab: Lab, node: LabNode, thread: number): Promise<Tracer> {
+    const program = new URL("./farm_failure_pause.ts", import.meta.url).pathname;
+    const argv = [Deno.execPath(), "run", "-A", "--quiet", program, String(thread)];
+    const tracer = new Tracer(lab.spawn(node.name, argv, { stdin: "piped", stdout: "piped" }));
+    await tracer.#hear("ready");
+    return tracer;
+  }
+
+  async hold(): Promise<void> {
+    const writer = this.#process.child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode("\n"));
+    await this.#hear("held");
+  }
+
+  /** Lets go: the kernel does it when a tracer ends. */
+  async release(): Promise<void> {
+    await this.#process.kill();
+  }
+
+  async #hear(expected: string): Promise<void> {
+    assert.equal((await this.#said.next()).value, expected);
+  }
 }

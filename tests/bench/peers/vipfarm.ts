@@ -40,7 +40,7 @@ async function spreadingSecret({ nodes, clients }: Topology): Promise<Uint8Array
   throw new Error(`none of ${SECRETS_TRIED_MAX} secrets spreads the clients over the nodes`);
 }
 
-/** For a second after it has joined, a node's packets go through its daemon (src/dataplane/claims_publisher.ts). */
+/** For a second after it has joined, a node's packets go through its daemon (src/dataplane/kernel_claims.ts). */
 const FRESH_MS = 1_500;
 
 const SETUP = "the daemon on the three nodes, datapath tun, mode multicast, everything else as by default";

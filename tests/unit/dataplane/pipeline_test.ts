@@ -172,7 +172,7 @@ Deno.test("a frame that was captured before its bucket was gained is left to the
   const rig = new Rig();
   rig.claimAll();
   rig.claims.noteGain(1_000);
-  rig.capturedUs32 = 999;
+  rig.capturedUs = 999;
   assert.equal(rig.decide(tcp(SYN)), "accepted", "claimed for long");
   for (let table = 0; table < TABLES; table++) rig.setAll(table, CLAIM | FRESH);
   assert.equal(rig.decide(tcp(SYN)), "not_owner");
@@ -183,20 +183,44 @@ Deno.test("a frame that was captured before its bucket was gained is left to the
   rig.connections.add("40000");
   assert.equal(rig.decide(tcp(SYN)), "not_owner");
   assert.equal(rig.decide(tcp(ACK)), "accepted_held", "its own connection of an earlier claim");
-  rig.capturedUs32 = 1_000;
+  rig.capturedUs = 1_000;
   assert.equal(rig.decide(tcp(SYN)), "accepted");
   assert.equal(rig.decide(udp(53)), "accepted");
+});
+
+Deno.test("a frame that was captured while claims did not hold is left to whoever took over, also if they hold now", () => {
+  const rig = new Rig();
+  rig.claimAll();
+  rig.connections.add("40000");
+  rig.claims.silence(rig.nowMs32);
+  rig.capturedUs = 999;
+  const renew = () => {
+    rig.claims.noteHold(1_000);
+    rig.claims.renewLease(2_000);
+  };
+  // Between the look at the claim and the one at the lease.
+  Object.defineProperty(rig, "nowMs32", { get: () => (renew(), 1_000) });
+  assert.equal(rig.decide(tcp(SYN)), "no_lease");
+  assert.equal(rig.decide(udp(53)), "no_lease");
+  assert.equal(rig.decideBytes(arpRequest(rig, CLIENT4.bytes)), "no_lease");
+  rig.setAll(SERVICE.web, CLAIM | ORPHANED);
+  assert.equal(rig.decide(tcp(ACK, 80, 40_001)), "no_lease");
+  rig.setAll(SERVICE.web, CLAIM | RETAINED);
+  assert.equal(rig.decide(tcp(ACK)), "accepted_held", "its own connection needs no lease");
+  rig.capturedUs = 1_000;
+  assert.equal(rig.decide(tcp(SYN)), "accepted");
+  assert.equal(rig.decideBytes(arpRequest(rig, CLIENT4.bytes)), "neighbour_answered");
 });
 
 Deno.test("a bucket that is claimed again goes on with its connections before the claim holds", () => {
   const rig = new Rig();
   rig.connections.add("40000");
   rig.claims.noteGain(1_000);
-  rig.capturedUs32 = 999;
+  rig.capturedUs = 999;
   rig.setAll(SERVICE.web, CLAIM | FRESH | RETAINED);
   assert.equal(rig.decide(tcp(ACK)), "accepted_held", "captured before the claim");
   assert.equal(rig.decide(tcp(SYN)), "not_owner");
-  rig.capturedUs32 = 1_000;
+  rig.capturedUs = 1_000;
   rig.claims.silence(rig.nowMs32);
   assert.equal(rig.decide(tcp(ACK)), "accepted_held", "no lease yet");
   assert.equal(rig.decide(tcp(SYN)), "no_lease");

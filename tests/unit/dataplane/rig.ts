@@ -35,7 +35,7 @@ export class Rig {
   readonly abandoned: string[] = [];
   nowMs32 = 1_000;
   /** When the frame was captured: wall clock, µs. */
-  capturedUs32 = 0;
+  capturedUs = 0;
   /** The TUN device takes packets. */
   tunUp = true;
 
@@ -79,7 +79,7 @@ export class Rig {
       abandonHalfOpen: (_family, _local, _localPort, _remote, remotePort) =>
         void this.abandoned.push(`${remotePort}`),
       now32: () => this.nowMs32,
-      captured32: () => this.capturedUs32,
+      capturedUs: () => this.capturedUs,
     });
     this.renewLease();
   }
