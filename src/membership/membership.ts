@@ -42,6 +42,7 @@ export class Membership extends Conclusions {
     this.#detectFailures(nowMs);
     this.orders.expire(nowMs);
     this.departed.expire(nowMs);
+    if (nowMs >= this.witnessDueMs()) this.hurry();
     if (this.reportsDueMs !== undefined && nowMs >= this.reportsDueMs) this.viewDirty = true;
     for (const name of this.holds.expire(nowMs)) {
       this.herald.push({ kind: "retained", member: name, gone: true });
@@ -409,10 +410,10 @@ export class Membership extends Conclusions {
     }
   }
 
-  /** Rule 11: what the witness answered before this member was suspected may be from before a cut. */
+  /** Rule 11: what the witness answered when this member had only just fallen silent may be from before a cut. */
   #forgetOldAnswer({ lastHeardMs, intervalMs }: Member): void {
-    const suspectedMs = lastHeardMs + timing.SUSPECT_INTERVALS * intervalMs;
-    if (this.witnessMs !== undefined && this.witnessMs < suspectedMs) this.witnessMs = undefined;
+    const newsMs = lastHeardMs + timing.WITNESS_INTERVALS * intervalMs;
+    if (this.witnessMs !== undefined && this.witnessMs < newsMs) this.witnessMs = undefined;
   }
 
   #remove(

@@ -25,8 +25,8 @@ export interface Votes {
   readonly oldestEchoMs: number | undefined;
   /** How long a vote holds. */
   readonly leaseMs: number;
-  /** How long a member may go unheard before it is suspected. */
-  readonly suspectMs: number;
+  /** How much later than an echo the witness must have been asked to add something to it. */
+  readonly newsMs: number;
 }
 
 /** Until when this node has its quorum; without a rule for ever. */
@@ -42,7 +42,7 @@ export function quorumDeadlineMs(rule: QuorumRule | undefined, votes: Votes): nu
   const allMs = others.length === 0 ? -Infinity : newestFirst[newestFirst.length - 1];
   // An answer from when a member was still in contact says nothing of a cut since then, and adds nothing to what that says.
   const { witnessMs = -Infinity, oldestEchoMs = Infinity } = votes;
-  const isNews = witnessMs >= oldestEchoMs + votes.suspectMs;
+  const isNews = witnessMs >= oldestEchoMs + votes.newsMs;
   return Math.max(allMs, isNews ? witnessMs : Math.min(witnessMs, oldestEchoMs)) + votes.leaseMs;
 }
 
@@ -57,10 +57,11 @@ export function quorumProblem(rule: QuorumRule, votes: Votes, nowMs: number): st
     return `has no quorum: ${heard} of ${rule.expected.length} expected nodes are in contact, this one included, ` +
       `and ${needed} are needed`;
   }
+  const isOld = nowMs < (votes.witnessMs ?? -Infinity) + votes.leaseMs;
+  const witness = `the witness ${rule.address} ${isOld ? "has not answered since" : "does not answer"}`;
   return rule.expected.length === 0
-    ? `has no quorum: the witness ${rule.address} does not answer`
-    : `has no quorum: the witness ${rule.address} does not answer, and ${heard} of ${rule.expected.length} expected ` +
-      "nodes are in contact";
+    ? `has no quorum: ${witness}`
+    : `has no quorum: ${witness}, and ${heard} of ${rule.expected.length} expected nodes are in contact`;
 }
 
 function othersNeeded(expected: readonly string[], self: string): number {

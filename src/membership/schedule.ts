@@ -21,6 +21,11 @@ export class SendSchedule {
     this.#urgent = true;
   }
 
+  /** An urgent heartbeat is to go out. */
+  get hurrying(): boolean {
+    return this.#urgent;
+  }
+
   /** Sends at this time, whatever else is planned. */
   sendAt(atMs: number): void {
     this.#nextMs = atMs;
@@ -28,7 +33,7 @@ export class SendSchedule {
 
   /**
    * A member's heartbeat came: if ours is due soon, it goes along. So all nodes send at about the same time, after an
-   * interval or two, and each wakes once an interval, for all of them, whatever their number.
+   * interval or two, and each wakes once for all of them, whatever their number.
    */
   follow(nowMs: number): void {
     if (this.#nextMs - nowMs <= FOLLOW_INTERVALS * this.intervalMs) {

@@ -168,6 +168,7 @@ export abstract class MembershipState {
     if (this.own.state === "leaving" && !this.handedOver) {
       next = Math.min(next, this.leavingSinceMs + timing.HAND_OVER_INTERVALS * this.intervalMs);
     }
+    if (!this.schedule.hurrying) next = Math.min(next, this.witnessDueMs());
     // Noticed in time; the lease has ended by itself then. A node that leaves draws no conclusion from it.
     if (this.own.isIn && this.deadlineMs !== 0 && this.silence === undefined) {
       next = Math.min(next, this.quorumMs());
@@ -325,8 +326,15 @@ export abstract class MembershipState {
       oldestEchoMs: this.#oldestEchoMs(),
       witnessMs: this.witnessMs,
       leaseMs: timing.LEASE_INTERVALS * this.intervalMs,
-      suspectMs: timing.SUSPECT_INTERVALS * this.intervalMs,
+      newsMs: timing.WITNESS_INTERVALS * this.intervalMs,
     };
+  }
+
+  /** Rule 11: when to ask the witness, because a member's echo is getting old; not if a heartbeat has asked since. */
+  protected witnessDueMs(): number {
+    if (this.quorum?.kind !== "witness") return Infinity;
+    const dueMs = (this.#oldestEchoMs() ?? Infinity) + timing.WITNESS_INTERVALS * this.intervalMs;
+    return this.schedule.lastOkMs >= dueMs ? Infinity : dueMs;
   }
 
   #oldestEchoMs(): number | undefined {

@@ -21,6 +21,12 @@ export const REPLACE_INTERVALS = 5;
  */
 export const REPLACEMENT_HOLD_MS = 20_000;
 
+/**
+ * The witness's answer counts for longer than a member's echo if it was asked so much later: the member has missed two
+ * chances to echo a later heartbeat by then, and there is time for another question within the lease.
+ */
+export const WITNESS_INTERVALS = 2.5;
+
 /** A joining node only listens for this long: long enough to hear everybody, losses included. */
 export const LISTEN_INTERVALS = 3;
 

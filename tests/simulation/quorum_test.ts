@@ -157,3 +157,28 @@ Deno.test("without a quorum rule the same cuts make two farms", () => {
   world.run(1200);
   assert.ok(world.claimants().every((names) => names.length === 2));
 });
+
+Deno.test("where the witness answers, a death silences nobody", () => {
+  for (let seed = 1; seed <= 200; seed++) {
+    const names = ["n1", "n2", "n3"].slice(0, 2 + seed % 2);
+    const world = new World({ seed, quorum: witness(names), wakeLateMsMax: 2 });
+    const { random, intervalMs } = world;
+    world.witnessMs = random.between(0, 1.2) * intervalMs;
+    for (const name of names) {
+      const node = world.addNode(name);
+      node.clockRate = random.between(0.999, 1.001);
+      node.clockStartMs = random.between(0, 1e6);
+      world.seeWitness.add(name);
+      world.start(node);
+      world.run(random.between(0, 3 * intervalMs));
+    }
+    world.run(random.between(30, 32) * intervalMs);
+    const [dead, ...alive] = world.nodes;
+    const silences = () => alive.map(({ membership }) => membership!.counters.silences);
+    const before = silences();
+    world.crash(dead);
+    world.run(12 * intervalMs);
+    assert.equal(claimedBy(world, alive), ALL, `seed ${seed}`);
+    assert.deepEqual(silences(), before, `seed ${seed}:\n${world.transcript}`);
+  }
+});

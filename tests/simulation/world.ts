@@ -106,6 +106,8 @@ export class World {
   readonly cuts = new Set<string>();
   /** Names of the nodes that the witness of the quorum answers. */
   readonly seeWitness = new Set<string>();
+  /** How long its answer takes. */
+  witnessMs = 0;
   steps = 0;
   /** Longest time that a watched bucket had no claimant, since {@link watchGaps}. */
   longestGapMs = 0;
@@ -198,11 +200,19 @@ export class World {
   wake(node: SimulatedNode): void {
     if (node.stalledFromMs === undefined || node.membership === undefined) return;
     this.note(node.name, "runs again");
-    const { stalledFromMs } = node;
+    const { stalledFromMs, leaseDeadlineMs, membership } = node;
+    const { incarnation } = membership;
+    const lapsed = leaseDeadlineMs !== 0 && node.localMs(this.nowMs) >= leaseDeadlineMs;
     node.stalledFromMs = undefined;
-    this.#carryOutAll(node, node.membership);
+    this.#carryOutAll(node, membership);
+    // Nothing that it ends now may bring claims back to life that have lapsed. (By its quorum a lease may lapse, and go on.)
+    if (
+      lapsed && incarnation === membership.incarnation && this.#quorum === undefined &&
+      this.claimedNow(node) !== 0
+    ) {
+      this.fail(`${node.name} claims again after its lease has lapsed`);
+    }
     if (node.stalledFromMs !== undefined) return; // again, in what it does next
-    // Nothing that it ends now may bring claims back to life that have lapsed.
     node.stalledFromMs = stalledFromMs;
     this.#check();
     node.stalledFromMs = undefined;
@@ -373,7 +383,7 @@ export class World {
         node.lastSent = message;
         if (!node.sendsFail) this.#transmit(node, message, node.worldMs(startedMs));
         membership.sent(!node.sendsFail, startedMs, node.localMs(this.nowMs));
-        if (this.seeWitness.has(node.name)) membership.witnessAnswered(startedMs, startedMs);
+        if (this.seeWitness.has(node.name)) this.#answer(node, membership, startedMs);
         break;
       }
       case "event":
@@ -387,6 +397,15 @@ export class World {
         this.#gone(node);
         break;
     }
+  }
+
+  #answer(node: SimulatedNode, membership: Membership, askedMs: number): void {
+    if (this.witnessMs === 0) return membership.witnessAnswered(askedMs, askedMs);
+    this.agenda.at(this.nowMs + this.witnessMs, () => {
+      if (node.membership !== membership || node.stalledFromMs !== undefined) return;
+      membership.witnessAnswered(askedMs, node.localMs(this.nowMs));
+      this.#run(node);
+    });
   }
 
   #compose(node: SimulatedNode, membership: Membership) {

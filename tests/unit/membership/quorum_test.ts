@@ -10,7 +10,7 @@ import { Bench, Peer } from "./bench.ts";
 
 function votes(self: string, echoed: Record<string, number>, witnessMs?: number): Votes {
   const oldestEchoMs = Math.min(...Object.values(echoed));
-  return { self, echoedMs: (name) => echoed[name], witnessMs, oldestEchoMs, leaseMs: 400, suspectMs: 300 };
+  return { self, echoedMs: (name) => echoed[name], witnessMs, oldestEchoMs, leaseMs: 400, newsMs: 250 };
 }
 
 const majority = (...expected: string[]): QuorumRule => ({ kind: "majority", expected });
@@ -51,10 +51,10 @@ Deno.test("witness: an answer from when a member was in contact adds nothing to 
   const three = witness("n1", "n2", "n3");
   const farms: Record<string, number>[] = [{ n2: 1000, n3: 1100 }, { n2: 1000 }, { guest: 1000, n2: 1100 }];
   for (const echoed of farms) {
-    for (const witnessMs of [1000, 1299]) {
+    for (const witnessMs of [1000, 1249]) {
       assert.equal(quorumDeadlineMs(three, votes("n1", echoed, witnessMs)), 1400, `${witnessMs}`);
     }
-    assert.equal(quorumDeadlineMs(three, votes("n1", echoed, 1300)), 1700, "asked when it was suspected");
+    assert.equal(quorumDeadlineMs(three, votes("n1", echoed, 1250)), 1650, "asked long enough after it");
   }
   assert.equal(quorumDeadlineMs(three, votes("n1", { n2: 1000 }, 900)), 1300, "nor is it younger than it is");
 });
