@@ -222,9 +222,7 @@ export class ClaimsPublisher {
     }
   }
 
-  /**
-   * Ends the marks of fresh claims and of orphans when it is time. To be called about once a second.
-   */
+  /** Ends the marks of fresh claims and of orphans when it is time. To be called about once a second. */
   expireMarks(): void {
     const nowMs = this.wallMs();
     if (this.#heldMs !== undefined && Math.abs(nowMs - this.#heldMs) >= FRESH_MS) {
@@ -317,8 +315,7 @@ export class ClaimsPublisher {
   prune(table: number, held: Uint8Array, lossCount: number, now32: number): boolean {
     if (lossCount !== this.#lossCount) return false;
     const bytes = this.claims.tables[table];
-    const settled = Math.abs(this.wallMs() - this.#gainedMs) >= FRESH_MS &&
-      this.claims.leaseHolds(now32);
+    const settled = Math.abs(this.wallMs() - this.#gainedMs) >= FRESH_MS && this.claims.leaseHolds(now32);
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
       if ((bytes[bucket] & RETAINED) === 0) continue;
       if (!hasBit(held, bucket) || (settled && (bytes[bucket] & CLAIM) !== 0)) {

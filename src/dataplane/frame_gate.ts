@@ -9,7 +9,7 @@ import { type SharedClaims } from "./shared.ts";
 export const CUT_AHEAD_MS = 1;
 /** The kernel fills a frame in after it took the time; on a busy machine this much (ms) after. */
 const SETTLE_MS = 5;
-/** No ring holds a frame back for longer (ms) without being full: after it, none from before the cut is left. */
+/** So long (ms) after it, no frame from before the cut is left in the ring of a packet thread that runs. */
 const BACKLOG_MS = 1_000;
 
 export type Passes = (capturedUs: number) => boolean;

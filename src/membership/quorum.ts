@@ -21,8 +21,8 @@ export interface Votes {
   readonly echoedMs: (name: string) => number | undefined;
   /** When this node sent the last question that the witness answered. */
   readonly witnessMs: number | undefined;
-  /** The oldest of the live members' echoes, expected or not; `undefined` where there is none. */
-  readonly oldestEchoMs: number | undefined;
+  /** The oldest of the live members' echoes, expected or not; Infinity where there is none. */
+  readonly oldestEchoMs: () => number;
   /** How long a vote holds. */
   readonly leaseMs: number;
   /** How much later than an echo the witness must have been asked to add something to it. */
@@ -41,7 +41,8 @@ export function quorumDeadlineMs(rule: QuorumRule | undefined, votes: Votes): nu
   // Nobody is missing: there is nothing to decide, and a witness that is rebooted stops no farm.
   const allMs = others.length === 0 ? -Infinity : newestFirst[newestFirst.length - 1];
   // An answer from when a member was still in contact says nothing of a cut since then, and adds nothing to what that says.
-  const { witnessMs = -Infinity, oldestEchoMs = Infinity } = votes;
+  const { witnessMs = -Infinity } = votes;
+  const oldestEchoMs = votes.oldestEchoMs();
   const isNews = witnessMs >= oldestEchoMs + votes.newsMs;
   return Math.max(allMs, isNews ? witnessMs : Math.min(witnessMs, oldestEchoMs)) + votes.leaseMs;
 }
@@ -57,8 +58,10 @@ export function quorumProblem(rule: QuorumRule, votes: Votes, nowMs: number): st
     return `has no quorum: ${heard} of ${rule.expected.length} expected nodes are in contact, this one included, ` +
       `and ${needed} are needed`;
   }
-  const isOld = nowMs < (votes.witnessMs ?? -Infinity) + votes.leaseMs;
-  const witness = `the witness ${rule.address} ${isOld ? "has not answered since" : "does not answer"}`;
+  const answered = nowMs < (votes.witnessMs ?? -Infinity) + votes.leaseMs;
+  const witness = `the witness ${rule.address} ${
+    answered ? "has not answered since a member fell silent" : "does not answer"
+  }`;
   return rule.expected.length === 0
     ? `has no quorum: ${witness}`
     : `has no quorum: ${witness}, and ${heard} of ${rule.expected.length} expected nodes are in contact`;

@@ -323,7 +323,7 @@ export abstract class MembershipState {
     return {
       self: this.name,
       echoedMs: (name) => this.members.get(name)?.echoedMs,
-      oldestEchoMs: this.#oldestEchoMs(),
+      oldestEchoMs: () => this.#oldestEchoMs(),
       witnessMs: this.witnessMs,
       leaseMs: timing.LEASE_INTERVALS * this.intervalMs,
       newsMs: timing.WITNESS_INTERVALS * this.intervalMs,
@@ -333,15 +333,13 @@ export abstract class MembershipState {
   /** Rule 11: when to ask the witness, because a member's echo is getting old; not if a heartbeat has asked since. */
   protected witnessDueMs(): number {
     if (this.quorum?.kind !== "witness") return Infinity;
-    const dueMs = (this.#oldestEchoMs() ?? Infinity) + timing.WITNESS_INTERVALS * this.intervalMs;
+    const dueMs = this.#oldestEchoMs() + timing.WITNESS_INTERVALS * this.intervalMs;
     return this.schedule.lastOkMs >= dueMs ? Infinity : dueMs;
   }
 
-  #oldestEchoMs(): number | undefined {
-    let oldestMs: number | undefined;
-    for (const { echoedMs } of this.members.values()) {
-      if (echoedMs !== undefined) oldestMs = Math.min(oldestMs ?? Infinity, echoedMs);
-    }
+  #oldestEchoMs(): number {
+    let oldestMs = Infinity;
+    for (const { echoedMs } of this.members.values()) oldestMs = Math.min(oldestMs, echoedMs ?? Infinity);
     return oldestMs;
   }
 

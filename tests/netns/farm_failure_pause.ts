@@ -1,8 +1,8 @@
 /**
  * Holds one thread of another process still, as if it hung: `farm_failure_pause.ts THREAD_ID [DURATION_MS]`; without a
  * duration, from when a line comes in until that process, or this one, is killed. SIGSTOP would stop all of its threads;
- * ptrace(2) stops one. Prints a line when it is ready to, and when the thread stands still. Whoever traces a thread also has to take note of its end; before that, the kernel does not tell the parent
- * of the process.
+ * ptrace(2) stops one. Prints a line when it is ready to, and when the thread stands still. Whoever traces a thread also has
+ * to take note of its end; before that, the kernel does not tell the parent of the process.
  */
 
 import assert from "node:assert/strict";

@@ -16,6 +16,15 @@ const STOPPED_INTERVALS = 4.1;
 /** With one, its side claims everything after this: replacing takes 5, whoever had begun to join before joins anew. */
 const SERVED_INTERVALS = 30;
 
+/** Starts a node that sees the witness, and whose clock runs wrong by no more than this part. */
+function start(world: World, name: string, drift: number): void {
+  const node = world.addNode(name);
+  node.clockRate = world.random.between(1 - drift, 1 + drift);
+  node.clockStartMs = world.random.between(0, 1e6);
+  world.seeWitness.add(name);
+  world.start(node);
+}
+
 /** Everybody on one side hears nobody on the other. */
 function cut(world: World, side: readonly SimulatedNode[]): void {
   world.heal();
@@ -45,13 +54,7 @@ function storm(
   const names = ["n1", "n2", "n3", "n4", "n5"].slice(0, 2 + seed % 4);
   const world = new World({ seed, quorum: ruleFor(names), wakeLateMsMax: 2, make });
   const { random, intervalMs } = world;
-  for (const name of names) {
-    const node = world.addNode(name);
-    node.clockRate = random.between(0.995, 1.005);
-    node.clockStartMs = random.between(0, 1e6);
-    world.seeWitness.add(name);
-    world.start(node);
-  }
+  for (const name of names) start(world, name, 0.005);
   world.run(12 * intervalMs);
   for (let episode = 0; episode < EPISODES; episode++) {
     const side = world.nodes.filter(() => random.chance(0.5));
@@ -165,11 +168,7 @@ Deno.test("where the witness answers, a death silences nobody", () => {
     const { random, intervalMs } = world;
     world.witnessMs = random.between(0, 1.2) * intervalMs;
     for (const name of names) {
-      const node = world.addNode(name);
-      node.clockRate = random.between(0.999, 1.001);
-      node.clockStartMs = random.between(0, 1e6);
-      world.seeWitness.add(name);
-      world.start(node);
+      start(world, name, 0.001);
       world.run(random.between(0, 3 * intervalMs));
     }
     world.run(random.between(30, 32) * intervalMs);

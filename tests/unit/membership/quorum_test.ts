@@ -9,7 +9,7 @@ import {
 import { Bench, Peer } from "./bench.ts";
 
 function votes(self: string, echoed: Record<string, number>, witnessMs?: number): Votes {
-  const oldestEchoMs = Math.min(...Object.values(echoed));
+  const oldestEchoMs = () => Math.min(...Object.values(echoed));
   return { self, echoedMs: (name) => echoed[name], witnessMs, oldestEchoMs, leaseMs: 400, newsMs: 250 };
 }
 
@@ -96,6 +96,11 @@ Deno.test("what is missing is said in numbers", () => {
   assert.match(
     quorumProblem(witness(), votes("n1", {}), 0),
     /^has no quorum: the witness 192.0.2.1 does not answer$/,
+  );
+  assert.equal(
+    quorumProblem(witness("n1", "n2"), votes("n1", { n2: 100 }, 200), 550),
+    "has no quorum: the witness 192.0.2.1 has not answered since a member fell silent, " +
+      "and 1 of 2 expected nodes are in contact",
   );
 });
 
