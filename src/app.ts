@@ -41,7 +41,6 @@ import { type Notifier } from "./notify/notifier.ts";
 import { type MemberView } from "./membership/types.ts";
 import { startLog } from "./supervisor/log.ts";
 import { type HostTun, MESSAGES_FORM } from "./supervisor/messages.ts";
-import { REPORT_INTERVAL_MS } from "./supervisor/watchdog.ts";
 import { type FromMembership, type HeartbeatNetwork, type ToMembership } from "./thread_messages.ts";
 import { type Order } from "./wire/heartbeat.ts";
 import { within } from "./control/within.ts";
@@ -59,9 +58,6 @@ export interface DaemonOptions {
   /** Go on in the place of another process of this node, which runs beside. */
   takeOver: boolean;
 }
-
-/** How often the other nodes are told what this one has seen and does: the self-test of the LAN compares seconds. */
-const EVERY_SECOND_MS = 1_000;
 
 /** Runs the daemon until its supervisor ends it; returns the exit code. Throws VipfarmError when it cannot start. */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
@@ -215,7 +211,7 @@ class Daemon {
     this.#state.start();
     supervisor.on("reload", () => void this.#reloader.reload());
     this.#replacement.permit();
-    this.resources.defer(this.#ticker.every(EVERY_SECOND_MS, () => this.#everySecond()));
+    this.resources.defer(this.#ticker.onTick(() => this.#everySecond()));
     const admin = await openAdminEndpoint({
       farm: this.#farm,
       admin: config.admin,
@@ -226,8 +222,6 @@ class Daemon {
     });
     this.resources.defer(() => admin.close());
     supervisor.tell({ say: "ready" });
-    this.#reportProgress();
-    this.resources.defer(this.#ticker.every(REPORT_INTERVAL_MS, () => this.#reportProgress()));
     if (takeOver) return;
     this.#record({
       severity: "info",
@@ -239,15 +233,16 @@ class Daemon {
     });
   }
 
-  #reportProgress(): void {
-    const threads = threadProgress(this.#dataplanes, this.#claims);
-    this.options.supervisor.tell({ say: "progress", threads });
-  }
-
+  /** Tells the other nodes, and the supervisor, how this one is. */
   #everySecond(): void {
     const members = this.#farm.sample(Date.now());
     this.#membership.send({ kind: "report", ...this.#farm.announcement() });
-    this.options.supervisor.tell({ say: "status", joined: hasJoined(members), line: statusLine(members) });
+    this.options.supervisor.tell({
+      say: "progress",
+      threads: threadProgress(this.#dataplanes, this.#claims),
+      joined: hasJoined(members),
+      line: statusLine(members),
+    });
     this.#lookAtInterfaces();
     this.#prefilter.watch();
   }

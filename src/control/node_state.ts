@@ -43,10 +43,6 @@ export interface NodeStateParts {
   onFailure(error: Error): void;
 }
 
-/** How often the maintenance file is looked for. A look is one system call, works for files that do not exist yet on any
- * file system, and half a second is soon enough for what a person does by hand. */
-const MAINTENANCE_LOOK_MS = 500;
-
 export class NodeState {
   readonly #health: Health;
   readonly #application: Application;
@@ -137,7 +133,9 @@ export class NodeState {
     if (this.#adopts) this.#application.adopt();
     else this.#application.boot();
     this.#health.start();
-    this.#endLooking = this.parts.ticker.every(MAINTENANCE_LOOK_MS, () => this.#lookForMaintenance());
+    // One system call, which works for files that do not exist yet on any file system; a second is soon enough for what a
+    // person does by hand.
+    this.#endLooking = this.parts.ticker.onTick(() => this.#lookForMaintenance());
   }
 
   /** Members came or went, or have other weights: rules may count them. */

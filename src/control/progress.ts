@@ -7,7 +7,7 @@ import { type SharedClaims } from "../dataplane/shared.ts";
 import { MEMBERSHIP_THREAD, type ThreadProgress } from "../supervisor/watchdog.ts";
 import { type PacketThread } from "./packet_thread.ts";
 
-/** To be told twice a second. */
+/** To be told once a second. */
 export function threadProgress(dataplanes: readonly PacketThread[], claims: SharedClaims): ThreadProgress {
   const running = dataplanes.filter(({ isRunning }) => isRunning);
   const threads = Object.fromEntries(

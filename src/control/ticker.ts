@@ -1,10 +1,10 @@
 /**
- * The one timer of the control thread. What it does again and again is done at the same moments: most of it costs less
- * than the wake-up does, so a node that idles wakes seldom.
+ * The one timer of the control thread. What it does again and again is done at the same moments, once a second: most of
+ * it costs less than the wake-up does, so a node that idles wakes seldom.
  */
 
 /** From one tick to the next, in ms. */
-export const TICK_MS = 500;
+export const TICK_MS = 1_000;
 /** The largest lateness of so much time is told: a scrape a few seconds later still sees it. */
 const LATENESS_KEPT_MS = 10_000;
 
@@ -14,19 +14,15 @@ export class Ticker {
   readonly #lateness: number[] = [];
   readonly #timer = setInterval(() => this.#tick(), TICK_MS);
   #dueMs: number;
-  #ticks = 0;
 
   constructor(readonly nowMs: () => number = () => performance.now()) {
     this.#dueMs = nowMs() + TICK_MS;
   }
 
-  /** Does the work again and again, after so many ms each: a multiple of {@link TICK_MS}. The answer ends it. */
-  every(intervalMs: number, work: () => void): () => void {
-    const each = () => {
-      if (this.#ticks * TICK_MS % intervalMs === 0) work();
-    };
-    this.#works.add(each);
-    return () => void this.#works.delete(each);
+  /** Does the work at every tick from now on. The answer ends it. */
+  onTick(work: () => void): () => void {
+    this.#works.add(work);
+    return () => void this.#works.delete(work);
   }
 
   /** The largest lateness of the last ticks, in ms: whatever keeps the thread busy, collecting garbage included, shows here. */
@@ -44,7 +40,6 @@ export class Ticker {
     this.#lateness.push(atMs - this.#dueMs);
     if (this.#lateness.length > LATENESS_KEPT_MS / TICK_MS) this.#lateness.shift();
     this.#dueMs = atMs + TICK_MS;
-    this.#ticks++;
     for (const work of [...this.#works]) work();
   }
 }

@@ -7,7 +7,7 @@
 export const REPORT_INTERVAL_MS = 1_000;
 
 /** News of reports are shown after this time at the latest, all that came meanwhile at once. */
-export const REPORTS_SHOWN_MS = 200;
+export const REPORTS_SHOWN_MS = 500;
 
 /** This node's own report. */
 export class OwnReport {

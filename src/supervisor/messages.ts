@@ -9,7 +9,7 @@ import { type SavedSender } from "../membership/replay.ts";
 import { type ThreadProgress } from "./watchdog.ts";
 
 /** Raised when messages change so that an older partner would misunderstand them. */
-export const MESSAGES_FORM = 3;
+export const MESSAGES_FORM = 4;
 
 /** What the host must be like for this node: what outlives a worker. */
 export interface HostPlan {
@@ -86,10 +86,8 @@ export type FromWorker =
   /** Names of all members that it knows, itself included. */
   | { say: "members"; names: readonly string[] }
   | { say: "ready" }
-  /** Twice a second from `ready` on: how far each thread has come. */
-  | { say: "progress"; threads: ThreadProgress }
-  /** Once a second: whether the farm counts on this node, and one line of what people should know. */
-  | { say: "status"; joined: boolean; line: string }
+  /** Once a second: how far each thread has come, whether the farm counts on this node, and one line of what people should know. */
+  | { say: "progress"; threads: ThreadProgress; joined: boolean; line: string }
   | { say: "prepared" }
   | { say: "snapshot"; ask: number; snapshot: Snapshot }
   | { say: "rehearsed" }

@@ -20,7 +20,7 @@ import { type FromWorker, MESSAGES_FORM, type Said } from "./messages.ts";
 import { replaceWorker, retireWorker } from "./replacement.ts";
 import { Restarts } from "./restarts.ts";
 import { ServiceManager } from "./service_manager.ts";
-import { REPORT_INTERVAL_MS } from "./watchdog.ts";
+import { LOOK_INTERVAL_MS } from "./watchdog.ts";
 import { WorkerProcess } from "./worker_process.ts";
 
 /** How the supervisor is started. */
@@ -98,7 +98,7 @@ class Supervisor {
     ];
     for (const [signal, listener] of signals) Deno.addSignalListener(signal, listener);
     const { watchdogMs } = this.#manager;
-    const watching = setInterval(() => this.#watch(), Math.min(REPORT_INTERVAL_MS, watchdogMs ?? Infinity));
+    const watching = setInterval(() => this.#watch(), Math.min(LOOK_INTERVAL_MS, watchdogMs ?? Infinity));
     try {
       await startLog();
       this.#reportServiceManager();
@@ -220,9 +220,10 @@ class Supervisor {
       for (const event of this.#waiting.splice(0)) worker.tell({ do: "record", event });
     } else if (message.say === "leaving") {
       this.#leaveDeadlineMs = boottimeMs() + message.withinMs;
-    } else if (message.say === "status" && worker === this.#worker) {
+    } else if (message.say === "progress" && worker === this.#worker) {
       this.#manager.status(message.line);
       if (message.joined) this.#manager.ready();
+      this.#watch();
     }
   }
 

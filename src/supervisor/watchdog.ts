@@ -13,9 +13,11 @@
 export type ThreadProgress = Readonly<Record<string, number>>;
 
 /** How often a worker reports, in ms. Packet threads are woken for it: one that has nothing to do can show that it could. */
-export const REPORT_INTERVAL_MS = 500;
-/** A packet thread that stands still is a hole for its clients: nothing else notices it. */
-const PACKETS_STILL_MS_MAX = 2_000;
+export const REPORT_INTERVAL_MS = 1_000;
+/** Without reports, it is enough to look so often. */
+export const LOOK_INTERVAL_MS = 5_000;
+/** A packet thread that stands still is a hole for its clients: nothing else notices it. Two intervals of reports are more. */
+const PACKETS_STILL_MS_MAX = 1_500;
 /** Longer than the lease, which acts first. */
 const MEMBERSHIP_STILL_MS_MAX = 6_000;
 /** Packets and heartbeats go on without the control thread, which may be busy with requests, or wait for a slow disk. */
@@ -24,7 +26,7 @@ const CONTROL_STILL_MS_MAX = 30_000;
  * Between two reports, no more than this counts against a thread that stands still: whatever delayed the report may have
  * stopped the whole process, and the control thread is only the first that runs again.
  */
-const COUNTED_MS_MAX = 2 * REPORT_INTERVAL_MS;
+const COUNTED_MS_MAX = REPORT_INTERVAL_MS;
 /** A program loads, compiles and waits for its host within this, on a busy machine too. */
 const START_MS_MAX = 60_000;
 /** A look that comes so late says that this process, perhaps the whole machine, stood still itself. */
@@ -65,9 +67,9 @@ export class Watchdog {
     }
   }
 
-  /** What stands still, as a sentence; undefined while all is well. Call it every {@link REPORT_INTERVAL_MS} or so. */
+  /** What stands still, as a sentence; undefined while all is well. Call it with every report, and every {@link LOOK_INTERVAL_MS}. */
   look(nowMs: number): string | undefined {
-    const pausedMs = nowMs - this.#lookMs - REPORT_INTERVAL_MS;
+    const pausedMs = nowMs - this.#lookMs - LOOK_INTERVAL_MS;
     this.#lookMs = nowMs;
     if (pausedMs > OWN_PAUSE_MS) this.#forgive(nowMs);
     const silentMs = nowMs - this.#reportMs;

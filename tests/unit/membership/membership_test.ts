@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { MEMBERS_MAX } from "../../../src/core/limits.ts";
 import { claimsBucket } from "../../../src/membership/claims.ts";
+import { REPORTS_SHOWN_MS } from "../../../src/membership/report.ts";
 import { ORDERS_MAX } from "../../../src/wire/heartbeat.ts";
 import { Bench, pair, Peer, WALL_MS } from "./bench.ts";
 
@@ -375,7 +376,7 @@ Deno.test("reports go out once a second, urgent ones at once, and are shown unti
   assert.equal(report("n2"), undefined);
 
   bench.hear(n2, { report: "x" });
-  assert.ok(bench.kinds(n2HeardFor(300)).includes("view"), "news are shown");
+  assert.ok(bench.kinds(n2HeardFor(REPORTS_SHOWN_MS + 100)).includes("view"), "news are shown");
   bench.hear(n2);
   assert.equal(report("n2"), "x");
   bench.hear(n2, { report: "y" });
