@@ -4,6 +4,7 @@
 import type { Contender } from "./contender.ts";
 import type { Round } from "./report.ts";
 import type { Machine, Topology } from "./topology.ts";
+import { downloadsInTurns } from "./turns.ts";
 
 /** Where the clients find a contender's HTTP service and, each of them, its own bulk port. */
 export interface Endpoint {
@@ -98,19 +99,17 @@ export function receivedBitsPerS(output: string): number {
   return rate;
 }
 
-/** Gbit/s that arrived, all clients together. direction "download": from the servers to the clients. */
-async function bulkGbps(
+/** Gbit/s that arrived at the servers, from all clients together. */
+async function uploadGbps(
   clients: readonly Machine[],
   endpoint: Endpoint,
   seconds: number,
-  direction: "download" | "upload",
 ): Promise<number> {
   const rates = await Promise.all(clients.map(async (client, i) =>
     receivedBitsPerS(
       await load(client, seconds, [
         ...["iperf3", "--json", "-c", endpoint.address, "-p", `${endpoint.bulkPorts[i]}`],
         ...["-P", `${STREAMS_PER_CLIENT}`, "-t", `${seconds}`],
-        ...(direction === "download" ? ["--reverse"] : []),
       ]),
     )
   ));
@@ -139,6 +138,7 @@ type Measurement = (
   seconds: number,
 ) => Promise<Partial<Figures>>;
 
+/** Of contender and straight one after the other. */
 const MEASUREMENTS: readonly Measurement[] = [
   async (clients, endpoint, seconds) => ({
     keepAlivePerS: await requestsPerS(clients, endpoint, seconds, false),
@@ -152,16 +152,7 @@ const MEASUREMENTS: readonly Measurement[] = [
     return { latencyP50Us: p50Us, latencyP99Us: p99Us };
   },
   async (clients, endpoint, seconds) => ({
-    downloadGbps: await insist("download", () => bulkGbps(clients, endpoint, seconds, "download")),
-  }),
-  async ([client], endpoint, seconds) => ({
-    downloadOneGbps: await insist(
-      "download, one client",
-      () => bulkGbps([client], endpoint, seconds, "download"),
-    ),
-  }),
-  async (clients, endpoint, seconds) => ({
-    uploadGbps: await insist("upload", () => bulkGbps(clients, endpoint, seconds, "upload")),
+    uploadGbps: await insist("upload", () => uploadGbps(clients, endpoint, seconds)),
   }),
 ];
 
@@ -176,15 +167,25 @@ export async function measure(
   seconds: number,
 ): Promise<Round> {
   const { clients, straight } = topology;
-  const round = { figures: {}, straight: {} };
+  const round = { figures: {} as Figures, straight: {} as Figures };
   for (const measurement of MEASUREMENTS) {
     Object.assign(round.figures, await measurement(clients, endpoint, seconds));
     await contender.pause?.(topology);
     Object.assign(round.straight, await measurement(clients, straight, seconds));
     await contender.resume?.(topology);
+    await contender.settle?.(topology);
+  }
+  const endpoints = { contender: endpoint, straight };
+  for (const [key, some] of [["downloadGbps", clients], ["downloadOneGbps", clients.slice(0, 1)]] as const) {
+    const downloads = await insist(
+      "download",
+      () => downloadsInTurns(contender, topology, some, endpoints, STREAMS_PER_CLIENT, seconds),
+    );
+    round.figures[key] = downloads.contender;
+    round.straight[key] = downloads.straight;
   }
   topology.assertRunning();
-  return round as Round;
+  return round;
 }
 
 /** The node that answers each client's request, by the body that each node's server sends. */

@@ -77,9 +77,12 @@ function contender(name: string, setup: string, env?: Record<string, string>): C
       await Promise.all(lab.nodes.map((node) => signalDaemon(node, "SIGSTOP")));
     },
 
-    // After so long each node joins anew.
     async resume({ lab }) {
       await Promise.all(lab.nodes.map((node) => signalDaemon(node, "SIGCONT")));
+    },
+
+    // After seconds of a pause each node joins anew.
+    async settle({ lab }) {
       await lab.waitForMembers(lab.nodes.map(({ name }) => name));
       await new Promise((resolve) => setTimeout(resolve, FRESH_MS));
     },
