@@ -140,7 +140,7 @@ ${conditions.cores} cores of one machine (Linux ${conditions.kernel}) in network
 rows with each other and not with other machines. Medians over the rounds (${conditions.rounds}), ${conditions.seconds} s for each
 figure, the first of them ${conditions.settle} s after the contender's start. What else runs on the host changes all figures
 from one second to the next, so contender and straight are measured in turns, and each ratio is of two figures that
-follow each other; downloads in turns of a quarter of a second, ${conditions.seconds} s for each of the two. For latency, less is better.
+follow each other; downloads in turns of a seventh of a second, ${conditions.seconds} s for each of the two. For latency, less is better.
 
 ## Ratios, straight = 100
 

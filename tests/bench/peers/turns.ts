@@ -1,5 +1,5 @@
 /**
- * Downloads, contender and straight in turns of a quarter of a second. What else runs on the host changes what a machine
+ * Downloads, contender and straight in turns of a seventh of a second. What else runs on the host changes what a machine
  * moves from one second to the next by more than what is to be told apart, so the two take turns much faster than that:
  * every client has connections to both open all the time, and the load generators whose turn it is not are stopped
  * (SIGSTOP), as is the contender while straight has its turn, if it runs even while nobody asks.
@@ -11,8 +11,9 @@ import type { Endpoint } from "./measure.ts";
 import { INTERFACE, type Machine, type Topology } from "./topology.ts";
 
 /**
- * Of a turn, so much is left out and so much counts, in ms. A contender may be stopped for both together, and not for
- * much longer: a node of vipfarm that was takes part as if nothing had been, and has its next two heartbeats in the counted part.
+ * Of a turn, so much is left out and so much counts, in ms. A contender is stopped for both together, which must be well
+ * below vipfarm's lease of 400 ms: after 240 ms a node now and then had lost it, and packets went the slow way. What was
+ * due meanwhile, it does in the part that is left out, and its next heartbeat, 100 ms later, in the part that counts.
  */
 const SETTLE_MS = 40, COUNTED_MS = 100;
 /** What has not begun to flow after this time will not. */
