@@ -64,7 +64,7 @@ export type ToMembership =
   | { kind: "start"; plan: MembershipPlan }
   /** `retain`: for each table, whether connections in buckets that it loses are kept; all, if it is left out. */
   | { kind: "settings"; weights: number[]; draining: boolean; retain?: readonly boolean[] }
-  /** What heartbeats report of this node, about once a second; `urgent`: its state has changed, the others know at once. */
+  /** What heartbeats report of this node, about once a second; `urgent`: its state has changed, it goes out at once. */
   | { kind: "report"; text: string; vipFramesSeen: number; urgent?: boolean }
   | { kind: "order"; order: Order }
   | { kind: "answer"; id: string; code: Answer["code"]; text: string }

@@ -14,7 +14,5 @@ export function threadProgress(dataplanes: readonly PacketThread[], claims: Shar
     running.map((each) => [`packet (${each.interface})`, each.counters.sweeps]),
   );
   if (claims.turns !== undefined) threads[MEMBERSHIP_THREAD] = claims.turns;
-  // A thread without packets sleeps longer than this: woken, it shows with the next report that it lives.
-  for (const { thread } of running) thread.wake.signal();
   return threads;
 }

@@ -2,9 +2,10 @@
  * The one timer of the control thread. What it does again and again is done at the same moments, once a second: most of
  * it costs less than the wake-up does, so a node that idles wakes seldom.
  */
+import { REPORT_INTERVAL_MS } from "../supervisor/watchdog.ts";
 
-/** From one tick to the next, in ms. */
-export const TICK_MS = 1_000;
+/** From one tick to the next, in ms. The supervisor waits for what is told at each. */
+export const TICK_MS = REPORT_INTERVAL_MS;
 /** The largest lateness of so much time is told: a scrape a few seconds later still sees it. */
 const LATENESS_KEPT_MS = 10_000;
 

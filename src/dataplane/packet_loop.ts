@@ -28,7 +28,10 @@ import { Pipeline, type PipelinePorts } from "./pipeline.ts";
 import { type DataplanePlan } from "./plan.ts";
 import { EXTRA, SharedClaims, SharedCounters } from "./shared.ts";
 
-/** Longest sleep without a packet: how soon held fragments are given up and ring drops are read. */
+/**
+ * Longest sleep without a packet: how soon held fragments are given up and ring drops are read. Shorter than the interval of
+ * reports to the supervisor, which sees by the sweeps that the thread lives.
+ */
 const SLEEP_MS_MAX = 500;
 /** Frames decided between two looks at the stop word, so that a flood cannot keep the thread from ending. */
 const FRAMES_PER_SWEEP = 256;

@@ -12,7 +12,7 @@
 /** How far each thread has come: a number that changes as long as it lives. */
 export type ThreadProgress = Readonly<Record<string, number>>;
 
-/** How often a worker reports, in ms. Packet threads are woken for it: one that has nothing to do can show that it could. */
+/** How often a worker reports, in ms. Within this a packet thread sweeps its ring, be there packets or not. */
 export const REPORT_INTERVAL_MS = 1_000;
 /** Without reports, it is enough to look so often. */
 export const LOOK_INTERVAL_MS = 5_000;
@@ -23,13 +23,13 @@ const MEMBERSHIP_STILL_MS_MAX = 6_000;
 /** Packets and heartbeats go on without the control thread, which may be busy with requests, or wait for a slow disk. */
 const CONTROL_STILL_MS_MAX = 30_000;
 /**
- * Between two reports, no more than this counts against a thread that stands still: whatever delayed the report may have
- * stopped the whole process, and the control thread is only the first that runs again.
+ * What counts against a thread that stands still is the time between two reports, but so much if the second is late: whatever
+ * delayed it may have stopped the whole process, and the control thread is only the first that runs again.
  */
-const COUNTED_MS_MAX = REPORT_INTERVAL_MS;
+const LATE_MS = 1.5 * REPORT_INTERVAL_MS, LATE_COUNTS_MS = REPORT_INTERVAL_MS / 2;
 /** A program loads, compiles and waits for its host within this, on a busy machine too. */
 const START_MS_MAX = 60_000;
-/** A look that comes so late says that this process, perhaps the whole machine, stood still itself. */
+/** A look that comes so much later than it must says that this process, perhaps the whole machine, stood still itself. */
 const OWN_PAUSE_MS = 1_000;
 
 /** Name under which the membership thread reports; every other one is a packet thread. */
@@ -56,7 +56,8 @@ export class Watchdog {
 
   /** A report has come. Threads that have ended are no longer in it. */
   report(threads: ThreadProgress, nowMs: number): void {
-    const sinceMs = this.#reported ? Math.min(nowMs - this.#reportMs, COUNTED_MS_MAX) : 0;
+    const elapsedMs = this.#reported ? nowMs - this.#reportMs : 0;
+    const sinceMs = elapsedMs < LATE_MS ? Math.min(elapsedMs, REPORT_INTERVAL_MS) : LATE_COUNTS_MS;
     this.#reported = true;
     this.#reportMs = nowMs;
     for (const name of this.#threads.keys()) if (!(name in threads)) this.#threads.delete(name);

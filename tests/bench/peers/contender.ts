@@ -12,6 +12,7 @@ export interface Contender {
   stop(topology: Topology): Promise<void>;
   /** For one that runs even while no client asks: keeps it from running while straight is measured. */
   pause?(topology: Topology): Promise<void>;
+  /** Lets it run again. */
   resume?(topology: Topology): Promise<void>;
   /** It serves again when this is done, however long it was paused. */
   settle?(topology: Topology): Promise<void>;

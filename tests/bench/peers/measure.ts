@@ -1,6 +1,7 @@
 /**
  * What is measured, the same for every contender: three clients at once, each with a wrk or an iperf3.
  */
+import { messageOf } from "../../../src/core/errors.ts";
 import type { Contender } from "./contender.ts";
 import type { Round } from "./report.ts";
 import type { Machine, Topology } from "./topology.ts";
@@ -29,8 +30,8 @@ export interface Figures {
 const CONNECTIONS_PER_CLIENT = 16;
 /** More than one, so that a contender may spread them; few, so that each stays a bulk stream. */
 const STREAMS_PER_CLIENT = 2;
-/** A server that refuses this often is not merely late. */
-const BULK_ATTEMPTS = 3;
+/** A server that refuses this often, with this pause between, is not merely late. */
+const BULK_ATTEMPTS = 3, BULK_PAUSE_MS = 1_000;
 
 interface WrkResult {
   requestsPerS: number;
@@ -125,7 +126,8 @@ async function insist<T>(what: string, attempt: () => Promise<T>): Promise<T> {
     try {
       return await attempt();
     } catch (error) {
-      console.error(`${what} again: ${error instanceof Error ? error.message : error}`);
+      console.error(`${what} again: ${messageOf(error)}`);
+      await new Promise((resolve) => setTimeout(resolve, BULK_PAUSE_MS));
     }
   }
   return await attempt();
@@ -178,7 +180,7 @@ export async function measure(
   const endpoints = { contender: endpoint, straight };
   for (const [key, some] of [["downloadGbps", clients], ["downloadOneGbps", clients.slice(0, 1)]] as const) {
     const downloads = await insist(
-      "download",
+      `download (${some.length} clients)`,
       () => downloadsInTurns(contender, topology, some, endpoints, STREAMS_PER_CLIENT, seconds),
     );
     round.figures[key] = downloads.contender;

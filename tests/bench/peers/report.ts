@@ -140,7 +140,8 @@ ${conditions.cores} cores of one machine (Linux ${conditions.kernel}) in network
 rows with each other and not with other machines. Medians over the rounds (${conditions.rounds}), ${conditions.seconds} s for each
 figure, the first of them ${conditions.settle} s after the contender's start. What else runs on the host changes all figures
 from one second to the next, so contender and straight are measured in turns, and each ratio is of two figures that
-follow each other; downloads in turns of a seventh of a second, ${conditions.seconds} s for each of the two. For latency, less is better.
+follow each other; downloads in turns of a seventh of a second, ${conditions.seconds} s for each
+of the two, of which five sevenths count. For latency, less is better.
 
 ## Ratios, straight = 100
 
@@ -162,7 +163,7 @@ ${contenders.map(({ name, setup }) => `- **${name}**: ${setup}.`).join("\n")}
 
 Requests: nginx on every node, answering a few bytes; wrk on each of three clients, 16 connections each.
 Latency: one client, one request at a time, keep-alive. Bulk: iperf3 on each client (or on one), two TCP streams each,
-Gbit/s that arrived. xt_cluster hashes the client's address only, hence three clients: its seed, and vipfarm's secret
+Gbit/s that arrived: for downloads at the clients' interfaces, headers included, for uploads as the servers say. xt_cluster hashes the client's address only, hence three clients: its seed, and vipfarm's secret
 for the bulk service (affinity \`client\`), are chosen so that each client meets a different node, and HAProxy sends
 each client's bulk to a different one. HTTP in vipfarm has affinity \`connection\`.
 `;

@@ -28,6 +28,9 @@ export const HTTP_PORT = 80;
 /** An iperf3 server takes one test at a time, so every client has a port of its own, on every node. */
 export const BULK_PORTS = Array.from({ length: SIZE }, (_, i) => 5201 + i);
 
+/** Smallest, first and largest, in bytes: what Linux takes by default where there is memory enough, tcp(7). */
+const TCP_RECEIVE_BUFFER = "4096 131072 6291456";
+
 /** Servers that do not listen after this time will not. */
 const LISTEN_TIMEOUT_MS = 10_000;
 /** Servers that have not ended so long after they were asked to will not. */
@@ -127,6 +130,10 @@ export class Topology {
     for (const { namespace } of [...lab.nodes, ...lab.clients]) {
       // A connection per request at full speed must not run out of ports.
       await namespace.run(["sysctl", "-qw", "net.ipv4.ip_local_port_range=1024 65535"]);
+    }
+    for (const { namespace } of lab.clients) {
+      // The kernel's own limit, whatever this host was tuned to: what a stopped download fills is not much (turns.ts).
+      await namespace.run(["sysctl", "-qw", `net.ipv4.tcp_rmem=${TCP_RECEIVE_BUFFER}`]);
     }
     // A switch runs no firewall, but a bridge hands every frame to iptables where br_netfilter is there, each copy
     // that it floods by itself (-e: where it is not, there are no such settings).

@@ -13,7 +13,8 @@ import { INTERFACE, type Machine, type Topology } from "./topology.ts";
 /**
  * Of a turn, so much is left out and so much counts, in ms. A contender is stopped for both together, which must be well
  * below vipfarm's lease of 400 ms: after 240 ms a node now and then had lost it, and packets went the slow way. What was
- * due meanwhile, it does in the part that is left out, and its next heartbeat, 100 ms later, in the part that counts.
+ * due meanwhile, it does in the part that is left out, and its next heartbeat, 100 ms later, in the part that counts. What
+ * the other load's servers still send into its clients' buffers is sent in the part that is left out, too.
  */
 const SETTLE_MS = 40, COUNTED_MS = 100;
 /** What has not begun to flow after this time will not. */
@@ -34,12 +35,18 @@ export interface Downloads {
 class Load {
   readonly #generators: readonly LabProcess[];
 
-  constructor(readonly clients: readonly Machine[], endpoint: Endpoint, streams: number, seconds: number) {
+  /** Starts it; logFile: what the generators print. */
+  constructor(
+    readonly clients: readonly Machine[],
+    endpoint: Endpoint,
+    { streams, seconds }: { streams: number; seconds: number },
+    readonly logFile: string,
+  ) {
     this.#generators = clients.map(({ namespace }, i) =>
       namespace.spawn([
         ...["iperf3", "--reverse", "-c", endpoint.address, "-p", `${endpoint.bulkPorts[i]}`],
-        ...["-P", `${streams}`, "-t", `${seconds}`],
-      ], { stdout: "null", stderr: "null" })
+        ...["-P", `${streams}`, "-t", `${seconds}`, "-i", "0"],
+      ], { logFile })
     );
   }
 
@@ -52,6 +59,7 @@ class Load {
     this.assertRunning();
   }
 
+  /** Its servers go on until the stopped clients' buffers are full. */
   stop(): void {
     for (const generator of this.#generators) generator.signal("SIGSTOP");
   }
@@ -63,7 +71,11 @@ class Load {
   /** A server that has not heard the end of the test before refuses: an iperf3 then ends at once. */
   assertRunning(): void {
     const ended = this.#ended;
-    if (ended !== undefined) throw new Error(`${ended.argv.join(" ")} ended with ${ended.status?.code}`);
+    if (ended === undefined) return;
+    const said = Deno.readTextFileSync(this.logFile).split("\n").filter((line) => line.includes("error"));
+    throw new Error(
+      `${ended.argv.join(" ")} ended with ${ended.status?.code}: ${said.at(-1) ?? "no error told"}`,
+    );
   }
 
   get #ended(): LabProcess | undefined {
@@ -74,7 +86,9 @@ class Load {
   async end(): Promise<void> {
     this.go();
     for (const generator of this.#generators) generator.signal("SIGINT");
-    await Promise.all(this.#generators.map((generator) => generator.ended(END_TIMEOUT_MS)));
+    await Promise.all(
+      this.#generators.map((generator) => generator.ended(END_TIMEOUT_MS).catch(() => generator.kill())),
+    );
   }
 }
 
@@ -87,15 +101,17 @@ function receivedBytes({ namespace }: Machine): number {
   return bytes;
 }
 
+const total = (clients: readonly Machine[]) =>
+  clients.reduce((sum, client) => sum + receivedBytes(client), 0);
+
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Bits that arrive at these clients while a turn is counted, and the ms that it took. */
 async function countedPart(clients: readonly Machine[]): Promise<{ bits: number; ms: number }> {
-  const total = () => clients.reduce((sum, client) => sum + receivedBytes(client), 0);
   await sleep(SETTLE_MS);
-  const before = total(), startMs = performance.now();
+  const before = total(clients), startMs = performance.now();
   await sleep(COUNTED_MS);
-  return { bits: (total() - before) * 8, ms: performance.now() - startMs };
+  return { bits: (total(clients) - before) * 8, ms: performance.now() - startMs };
 }
 
 /**
@@ -114,7 +130,8 @@ export async function downloadsInTurns(
   const sums = { contender: { bits: 0, ms: 0 }, straight: { bits: 0, ms: 0 } };
   const loads: Load[] = [];
   const open = async (endpoint: Endpoint) => {
-    const load = new Load(clients, endpoint, streams, 2 * seconds + SPARE_S);
+    const logFile = `${topology.directory}/downloads.log`;
+    const load = new Load(clients, endpoint, { streams, seconds: 3 * seconds + SPARE_S }, logFile);
     loads.push(load);
     await load.flows();
     load.stop();
@@ -123,16 +140,20 @@ export async function downloadsInTurns(
   try {
     const straight = await open(endpoints.straight);
     const own = await open(endpoints.contender);
+    const take = async (which: "contender" | "straight", load: Load) => {
+      load.go();
+      const { bits, ms } = await countedPart(clients);
+      load.stop();
+      sums[which].bits += bits;
+      sums[which].ms += ms;
+    };
     for (let turn = 0; turn < turns; turn++) {
-      for (const which of ["contender", "straight"] as const) {
-        const load = which === "contender" ? own : straight;
-        if (which === "straight") await contender.pause?.(topology);
-        load.go();
-        const { bits, ms } = await countedPart(clients);
-        sums[which].bits += bits;
-        sums[which].ms += ms;
-        load.stop();
-        if (which === "straight") await contender.resume?.(topology);
+      await take("contender", own);
+      try {
+        await contender.pause?.(topology);
+        await take("straight", straight);
+      } finally {
+        await contender.resume?.(topology);
       }
       for (const load of loads) load.assertRunning();
     }

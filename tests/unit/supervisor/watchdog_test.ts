@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
-import { MEMBERSHIP_THREAD, REPORT_INTERVAL_MS, Watchdog } from "../../../src/supervisor/watchdog.ts";
+import {
+  LOOK_INTERVAL_MS,
+  MEMBERSHIP_THREAD,
+  REPORT_INTERVAL_MS,
+  Watchdog,
+} from "../../../src/supervisor/watchdog.ts";
 
 /** Threads that count, until a moment each. */
 type Ends = Record<string, number>;
 
-/** Reports and looks at the usual pace from 0 on; gives the first complaint and its moment. */
+/** Reports from 0 on, looks with each of them and at the pace of looks; gives the first complaint and its moment. */
 function watch(
   ends: Ends,
   controlEndsMs: number,
@@ -12,7 +17,9 @@ function watch(
 ): { atMs: number; text: string } | undefined {
   const watchdog = new Watchdog(0);
   for (let ms = 0; ms <= untilMs; ms += REPORT_INTERVAL_MS) {
-    if (ms <= controlEndsMs) {
+    const isReported = ms <= controlEndsMs;
+    if (!isReported && ms % LOOK_INTERVAL_MS !== 0) continue;
+    if (isReported) {
       const counts = Object.entries(ends).map(([name, endMs]) => [name, Math.min(ms, endMs)]);
       watchdog.report(Object.fromEntries(counts), ms);
     }
@@ -43,7 +50,7 @@ Deno.test("the membership thread gets longer: its lease acts first", () => {
 
 Deno.test("a control thread that hangs is not taken for packet threads that do, and gets longer than all", () => {
   const found = watch({ "packet (eth0)": Infinity, [MEMBERSHIP_THREAD]: Infinity }, 10_000, 60_000);
-  assert.match(found!.text, /^the control thread has not reported for 31\.0 s$/);
+  assert.match(found!.text, /^the control thread has not reported for 35\.0 s$/);
 });
 
 Deno.test("a control thread that is busy for seconds, again and again, does no harm to the others", () => {
@@ -67,6 +74,18 @@ Deno.test("a report after a pause of the worker does not blame threads that have
     found = watchdog.look(ms);
   }
   assert.match(found!, /^the packet \(eth0\) thread has stood still/);
+});
+
+Deno.test("after a pause of seconds a packet thread has two more to run again", () => {
+  for (const pausedMs of [1_500, 3_000, 5_500]) {
+    const watchdog = new Watchdog(0);
+    const complaint = (ms: number) => {
+      watchdog.report({ "packet (eth0)": 1 }, ms);
+      return watchdog.look(ms);
+    };
+    for (const ms of [0, pausedMs, pausedMs + 1_000]) assert.equal(complaint(ms), undefined);
+    assert.match(complaint(pausedMs + 2_000)!, /^the packet \(eth0\) thread has stood still/);
+  }
 });
 
 Deno.test("a thread that has ended is not watched", () => {
@@ -95,5 +114,5 @@ Deno.test("after a pause of the whole machine everything gets its full time agai
 });
 
 Deno.test("a program that never reports is given up after a minute", () => {
-  assert.match(watch({}, -1, 120_000)!.text, /^the starting thread has not reported for 61\.0 s$/);
+  assert.match(watch({}, -1, 120_000)!.text, /^the starting thread has not reported for 65\.0 s$/);
 });
