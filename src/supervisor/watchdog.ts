@@ -23,8 +23,9 @@ const MEMBERSHIP_STILL_MS_MAX = 6_000;
 /** Packets and heartbeats go on without the control thread, which may be busy with requests, or wait for a slow disk. */
 const CONTROL_STILL_MS_MAX = 30_000;
 /**
- * What counts against a thread that stands still is the time between two reports, but so much if the second is late: whatever
- * delayed it may have stopped the whole process, and the control thread is only the first that runs again.
+ * What counts against a thread that stands still is the time between two reports, an interval at most; but so much if the
+ * second is late: whatever delayed it may have stopped the whole process, and the control thread is only the first that runs
+ * again.
  */
 const LATE_MS = 1.5 * REPORT_INTERVAL_MS, LATE_COUNTS_MS = REPORT_INTERVAL_MS / 2;
 /** A program loads, compiles and waits for its host within this, on a busy machine too. */

@@ -183,6 +183,7 @@ export async function measure(
       `download (${some.length} clients)`,
       () => downloadsInTurns(contender, topology, some, endpoints, STREAMS_PER_CLIENT, seconds),
     );
+    await contender.settle?.(topology);
     round.figures[key] = downloads.contender;
     round.straight[key] = downloads.straight;
   }

@@ -163,8 +163,9 @@ ${contenders.map(({ name, setup }) => `- **${name}**: ${setup}.`).join("\n")}
 
 Requests: nginx on every node, answering a few bytes; wrk on each of three clients, 16 connections each.
 Latency: one client, one request at a time, keep-alive. Bulk: iperf3 on each client (or on one), two TCP streams each,
-Gbit/s that arrived: for downloads at the clients' interfaces, headers included, for uploads as the servers say. xt_cluster hashes the client's address only, hence three clients: its seed, and vipfarm's secret
-for the bulk service (affinity \`client\`), are chosen so that each client meets a different node, and HAProxy sends
-each client's bulk to a different one. HTTP in vipfarm has affinity \`connection\`.
+Gbit/s that arrived: for downloads at the clients' interfaces, headers included, for uploads as the servers say.
+xt_cluster hashes the client's address only, hence three clients: its seed, and vipfarm's secret for the bulk service
+(affinity \`client\`), are chosen so that each client meets a different node, and HAProxy sends each client's bulk to a
+different one. HTTP in vipfarm has affinity \`connection\`.
 `;
 }

@@ -115,8 +115,8 @@ async function countedPart(clients: readonly Machine[]): Promise<{ bits: number;
 }
 
 /**
- * Downloads by these clients, from a contender that serves and from straight, `seconds` of turns each. It serves
- * again when this is done.
+ * Downloads by these clients, from a contender that serves and from straight, `seconds` of turns each. The contender runs
+ * again when this is done, and is to be settled.
  */
 export async function downloadsInTurns(
   contender: Contender,

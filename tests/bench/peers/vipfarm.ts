@@ -81,7 +81,7 @@ function contender(name: string, setup: string, env?: Record<string, string>): C
       await Promise.all(lab.nodes.map((node) => signalDaemon(node, "SIGCONT")));
     },
 
-    // After seconds of a pause each node joins anew.
+    // After a pause that was longer than its lease, each node joins anew.
     async settle({ lab }) {
       await lab.waitForMembers(lab.nodes.map(({ name }) => name));
       await new Promise((resolve) => setTimeout(resolve, FRESH_MS));
