@@ -181,13 +181,14 @@ class Supervisor {
   #watch(): void {
     const worker = this.#worker;
     const wedged = worker.hasEnded ? undefined : worker.watchdog.look(boottimeMs());
+    // What kill(2) has not ended by the next look, systemd's watchdog ends.
+    if (wedged === undefined || !worker.isWedged) this.#manager.feedWatchdog();
     if (wedged === undefined) {
-      this.#manager.feedWatchdog();
       const leaves = this.#stops > 0 && boottimeMs() < this.#leaveDeadlineMs;
       if (leaves) this.#manager.extendTimeout(STOP_EXTENSION_MS);
       return;
     }
-    // What kill(2) cannot end, systemd's watchdog ends.
+    worker.isWedged = true;
     if (worker.problem === undefined) {
       worker.problem = wedged;
       // It keeps no events any more: the next one does.

@@ -28,6 +28,8 @@ export class WorkerProcess {
   /** It serves, and can be told what happens. */
   isReady = false;
   hasEnded = false;
+  /** Its watchdog has found that it hangs, and it was killed for it. */
+  isWedged = false;
   /** When the next one is started after a crash of it, in ms, once that is decided. */
   restartMs: number | undefined;
   readonly watchdog = new Watchdog(boottimeMs());
