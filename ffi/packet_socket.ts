@@ -3,7 +3,8 @@
  * kernel's `Documentation/networking/packet_mmap.rst` and `net/packet/af_packet.c`.
  *
  * Version 2 wakes the reader for each frame, where version 3 holds frames back up to its block timeout. Its frames
- * have one fixed size, so they are made large enough for the largest packet that the stack can hand over.
+ * have one fixed size. A packet that is longer, such as one of GSO, is cut in the ring and marked, and waits whole in
+ * the socket's queue (PACKET_COPY_THRESH), in the order of the frames. So frames are short, and many.
  *
  * The order of the steps in `open` matters: opened with protocol 0 the socket receives nothing; version and virtio
  * header are fixed before the ring exists; ring, filter and memberships are in place before bind() lets the first
@@ -25,7 +26,14 @@ import {
   virtio_net_hdr,
 } from "./layout/structs.ts";
 import { check, errno, libc } from "./libc.ts";
-import { getOption, openSocket, setIntOption, setOption, takeSocketError } from "./socket.ts";
+import {
+  getOption,
+  openSocket,
+  setIntOption,
+  setOption,
+  setReceiveBuffer,
+  takeSocketError,
+} from "./socket.ts";
 
 // Byte offsets inside a frame, from its start: `struct tpacket2_hdr`.
 /** u32: length of the packet as it came. */
@@ -40,21 +48,22 @@ export const TP2_MAC = tpacket2_hdr.offsets.tp_mac;
 /** u16: where the IP header begins. */
 export const TP2_NET = tpacket2_hdr.offsets.tp_net;
 
-export { TP_STATUS_KERNEL, TP_STATUS_USER } from "./layout/constants.ts";
+export { TP_STATUS_COPY, TP_STATUS_KERNEL, TP_STATUS_USER } from "./layout/constants.ts";
 
 /** `struct virtio_net_hdr`: its length, and the byte offset of each field in it. */
 export const VIRTIO_HEADER_BYTES = virtio_net_hdr.size;
 export const VIRTIO = virtio_net_hdr.offsets;
 
-/** How far behind the start of the frame the IP header stands: TPACKET_ALIGN(TPACKET2_HDRLEN + 16) + virtio header. */
-const NETWORK_OFFSET = align(C.TPACKET2_HDRLEN + 16, C.TPACKET_ALIGNMENT) + VIRTIO_HEADER_BYTES;
-/** A frame that holds any IP packet (total length 65,535) whole, behind an Ethernet header with or without a tag. */
-export const FRAME_BYTES_WHOLE_PACKET = align(NETWORK_OFFSET + 4 + 65_535, C.TPACKET_ALIGNMENT);
-/**
- * Frames the ring may have. 4,096 of the largest are 285 MB; more would only make a reader that has fallen behind
- * answer packets whose senders have given up.
- */
-export const FRAME_COUNT_MAX = 4096;
+/** A frame for a packet of an ordinary LAN (1,500 bytes), its headers, and what the kernel says of it. */
+export const FRAME_BYTES_ORDINARY = 2048;
+/** Frames the ring may have: of the ordinary length, they are 32 MiB. */
+export const FRAME_COUNT_MAX = 16_384;
+/** Room for the longest packet: virtio header, Ethernet header with a tag, and 65,535 bytes of IP. */
+const LONG_BYTES_MAX = virtio_net_hdr.size + 18 + 65_535;
+/** The same in whole pages, of any size that a machine has. */
+const LONG_ROOM = align(LONG_BYTES_MAX, 65_536);
+/** What mmap(2) returns when it fails: (void *) -1. */
+const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
 /** The kernel allocates each block in one piece, in powers of two: 1 MiB is found also in fragmented memory. */
 const BLOCK_BYTES_MAX = 1 << 20;
 /** The longest frame `send` takes: a jumbo frame. What this host sends itself is ARP and neighbour discovery. */
@@ -72,8 +81,13 @@ export interface RingOptions {
   readonly interfaceIndex: number;
   /** How many packets may wait; rounded up to whole blocks. */
   readonly frameCount: number;
-  /** Room for each, headers included; {@link FRAME_BYTES_WHOLE_PACKET} for the longest. Rounded up. */
+  /** Room for each, headers included; for most, {@link FRAME_BYTES_ORDINARY}. Rounded up. */
   readonly frameBytes: number;
+  /**
+   * Bytes of kernel memory that packets longer than a frame may take until they are read: {@link PacketSocket.takeLong}.
+   * Nothing is set aside for them. Without it, or with more than fits, they are cut.
+   */
+  readonly longBytes?: number;
   readonly filter: readonly BpfInstruction[];
   readonly memberships: readonly Membership[];
 }
@@ -88,8 +102,7 @@ export interface RingGeometry {
 
 /**
  * Lays a ring out so that all frames have one distance, also across blocks, which asks for blocks without rest.
- * A frame longer than a page takes whole pages (69,632 bytes for the longest: 6% more than needed); 15 of those fill a
- * block of 1 MiB to 99.6%, where a block of one frame would waste 47%, since the kernel allocates powers of two.
+ * A frame longer than a page takes whole pages.
  */
 export function ringGeometry(frameBytes: number, frameCount: number, pageBytes: number): RingGeometry {
   let frameStride: number;
@@ -116,8 +129,9 @@ export class PacketSocket {
   /** Address of the mapping, for system calls that take one. Meaningless after `close`. */
   readonly baseAddress: number;
   /**
-   * The ring itself, without a copy. `close` detaches it: then it (and every view made from its buffer) has length 0,
-   * so that nothing can touch memory which is no longer mapped.
+   * The ring itself, without a copy; behind its frames, at {@link longOffset}, the place for a packet longer than one.
+   * `close` detaches it: then it (and every view made from its buffer) has length 0, so that nothing can touch memory
+   * which is no longer mapped.
    */
   readonly ring: Uint8Array<ArrayBuffer>;
   /** The same memory: the status word of frame i is at `i * frameStride / 4`. Use Atomics on it. */
@@ -126,6 +140,9 @@ export class PacketSocket {
   readonly frameStride: number;
   /** Frames in the ring: as many as asked for, or a few more. */
   readonly frameCount: number;
+  /** Where the Ethernet header of a packet stands that {@link takeLong} took; its virtio header ends there. */
+  readonly longOffset: number;
+  readonly #long: Uint8Array<ArrayBuffer>;
   readonly #descriptor: Descriptor;
   readonly #interfaceIndex: number;
   readonly #sendBuffer = new Uint8Array(VIRTIO_HEADER_BYTES + SEND_BYTES_MAX);
@@ -146,9 +163,12 @@ export class PacketSocket {
     this.frameCount = geometry.framesPerBlock * geometry.blockCount;
     this.baseAddress = Number(address);
     const pointer = Deno.UnsafePointer.create(address)!;
-    const memory = Deno.UnsafePointerView.getArrayBuffer(pointer, geometry.blockBytes * geometry.blockCount);
+    const ringBytes = bytesOf(geometry);
+    const memory = Deno.UnsafePointerView.getArrayBuffer(pointer, ringBytes + LONG_ROOM);
     this.ring = new Uint8Array(memory);
     this.status = new Int32Array(memory);
+    this.#long = this.ring.subarray(ringBytes);
+    this.longOffset = ringBytes + VIRTIO_HEADER_BYTES;
   }
 
   /** Opens the socket and starts capturing. Throws {@link SystemError} (root or CAP_NET_RAW is needed). */
@@ -171,6 +191,10 @@ export class PacketSocket {
       setIntOption(fd, C.SOL_PACKET, C.PACKET_VERSION, C.TPACKET_V2, "choose ring version");
       setIntOption(fd, C.SOL_PACKET, C.PACKET_VNET_HDR, 1, "ask for virtio headers");
       setIntOption(fd, C.SOL_PACKET, C.PACKET_IGNORE_OUTGOING, 1, "leave out outgoing packets");
+      if (options.longBytes !== undefined) {
+        setIntOption(fd, C.SOL_PACKET, C.PACKET_COPY_THRESH, 1, "ask for long packets");
+        setReceiveBuffer(fd, options.longBytes);
+      }
       setOption(
         fd,
         C.SOL_PACKET,
@@ -181,17 +205,7 @@ export class PacketSocket {
       );
       attachFilter(fd, options.filter);
       for (const membership of options.memberships) joinMac(fd, interfaceIndex, membership);
-      const address = libc.mmap(
-        0n,
-        BigInt(geometry.blockBytes * geometry.blockCount),
-        C.PROT_READ | C.PROT_WRITE,
-        C.MAP_SHARED,
-        fd,
-        0n,
-      );
-      if (address === 0xffff_ffff_ffff_ffffn) {
-        throw new SystemError({ operation: "map receive ring", errno: errno(), value: shown(geometry) });
-      }
+      const address = map(fd, geometry);
       const socket = new PacketSocket(descriptor, interfaceIndex, geometry, address);
       try {
         bindToAll(fd, interfaceIndex);
@@ -228,6 +242,15 @@ export class PacketSocket {
       "send frame",
       `${frame.length} bytes, interface index ${this.#interfaceIndex}`,
     );
+  }
+
+  /**
+   * Takes the packet that belongs to the frame which is being read, and is marked TP_STATUS_COPY, to {@link longOffset}.
+   * Each is to be taken once, in the order of the frames. Returns its length as the ring counts it, 0 if there is none.
+   */
+  takeLong(): number {
+    const length = libc.recv(this.#descriptor.fd, this.#long, LONG_BYTES_MAX, C.MSG_DONTWAIT | C.MSG_TRUNC);
+    return length < VIRTIO_HEADER_BYTES || length > LONG_BYTES_MAX ? 0 : length - VIRTIO_HEADER_BYTES;
   }
 
   /** Packets that passed the filter since `open`, and how many of them were lost because the ring was full. */
@@ -278,6 +301,26 @@ export class PacketSocket {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+/** Maps the ring, and room for one long packet right behind it. Throws {@link SystemError}. */
+function map(fd: number, geometry: RingGeometry): bigint {
+  const ringBytes = BigInt(bytesOf(geometry)), bytes = ringBytes + BigInt(LONG_ROOM);
+  const access = C.PROT_READ | C.PROT_WRITE;
+  const address = libc.mmap(0n, bytes, access, C.MAP_PRIVATE | C.MAP_ANONYMOUS, -1, 0n);
+  if (address === MAP_FAILED) {
+    throw new SystemError({ operation: "make room for packets", errno: errno(), value: `${bytes} bytes` });
+  }
+  if (libc.mmap(address, ringBytes, access, C.MAP_SHARED | C.MAP_FIXED, fd, 0n) === MAP_FAILED) {
+    const problem = errno();
+    libc.munmap(address, bytes);
+    throw new SystemError({ operation: "map receive ring", errno: problem, value: shown(geometry) });
+  }
+  return address;
+}
+
+function bytesOf({ blockBytes, blockCount }: RingGeometry): number {
+  return blockBytes * blockCount;
 }
 
 function ringRequest(

@@ -130,8 +130,7 @@ export class TunDevice {
   }
 
   /**
-   * Writes the first `length` bytes of `packet` as one packet. About 30 ns cheaper than `writeAt`: a caller with fixed
-   * places in a ring can keep one view for each. Returns as `writeAt`.
+   * Writes the first `length` bytes of `packet` as one packet. Returns as `writeAt`.
    */
   write(packet: Uint8Array<ArrayBuffer>, length: number): number {
     const written = libc.write(this.#descriptor.fd, packet, length);

@@ -70,6 +70,9 @@ export const EFD_NONBLOCK = 0o4000;
 export const PROT_READ = 1;
 export const PROT_WRITE = 2;
 export const MAP_SHARED = 1;
+export const MAP_PRIVATE = 2;
+export const MAP_FIXED = 0x10;
+export const MAP_ANONYMOUS = 0x20;
 export const _SC_PAGESIZE = 30;
 
 // time.h, sched.h, sys/prctl.h
@@ -95,6 +98,7 @@ export const PACKET_OTHERHOST = 3;
 export const PACKET_ADD_MEMBERSHIP = 1;
 export const PACKET_RX_RING = 5;
 export const PACKET_STATISTICS = 6;
+export const PACKET_COPY_THRESH = 7;
 export const PACKET_VERSION = 10;
 export const PACKET_VNET_HDR = 15;
 export const PACKET_IGNORE_OUTGOING = 23;

@@ -14,8 +14,11 @@ import { planServices, planVips } from "./plan.ts";
 import { type OptionalPrefilter } from "./prefilter.ts";
 import { Thread } from "./thread.ts";
 
-/** Frames that may wait for a packet thread while it is not running: a busy NIC's burst of several milliseconds. */
-const RING_FRAMES = 512;
+/**
+ * Frames that may wait for a packet thread while it is not running, 16 MiB of them. A host takes a processor away from a
+ * virtual machine for 100 ms and more; whatever does not fit, its clients repeat after 200.
+ */
+const RING_FRAMES = 8_192;
 
 /** Run states, as dataplane/packet_loop.ts sets them. */
 const RUNS = 1, DONE = 2;

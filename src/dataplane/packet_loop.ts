@@ -5,13 +5,14 @@
 import { boottimeMs, boottimeMs32 } from "../../ffi/clock.ts";
 import { EventFd } from "../../ffi/eventfd.ts";
 import {
-  FRAME_BYTES_WHOLE_PACKET,
+  FRAME_BYTES_ORDINARY,
   PacketSocket,
   TP2_LEN,
   TP2_MAC,
   TP2_NSEC,
   TP2_SEC,
   TP2_SNAPLEN,
+  TP_STATUS_COPY,
   TP_STATUS_KERNEL,
   TP_STATUS_USER,
 } from "../../ffi/packet_socket.ts";
@@ -35,6 +36,11 @@ import { EXTRA, SharedClaims, SharedCounters } from "./shared.ts";
 const SLEEP_MS_MAX = 500;
 /** Frames decided between two looks at the stop word, so that a flood cannot keep the thread from ending. */
 const FRAMES_PER_SWEEP = 256;
+/**
+ * Kernel memory for GSO packets and jumbo frames that wait: some three hundred of 64 KB, as the kernel counts them. It takes
+ * it when it needs it.
+ */
+const LONG_BYTES = 32 << 20;
 
 /**
  * Runs one packet thread; `started` is called once frames are captured, with the reason if the kernel refused the
@@ -108,15 +114,20 @@ class RingReader {
     for (let decided = 0; decided < limit; decided++) {
       const start = this.#frame * frameStride;
       const word = start >>> 2;
-      if ((Atomics.load(status, word) & TP_STATUS_USER) === 0) return true;
-      const captured = words[word + (TP2_SNAPLEN >> 2)];
+      const flags = Atomics.load(status, word);
+      if ((flags & TP_STATUS_USER) === 0) return true;
+      const length = words[word + (TP2_LEN >> 2)];
+      // Taken also when another process decides on it: the next one is the next frame's.
+      const isLong = (flags & TP_STATUS_COPY) !== 0 && this.socket.takeLong() === length;
       if (passes !== undefined && !passes(this.capturedUs())) {
         // Another process of this node decides it, and counts it.
-      } else if (captured < words[word + (TP2_LEN >> 2)]) {
+      } else if (isLong) {
+        pipeline.process(this.socket.longOffset, length);
+      } else if (words[word + (TP2_SNAPLEN >> 2)] < length) {
         pipeline.countTruncated();
       } else {
         const mac = ring[start + TP2_MAC] | (ring[start + TP2_MAC + 1] << 8);
-        pipeline.process(start + mac, captured);
+        pipeline.process(start + mac, length);
       }
       Atomics.store(status, word, TP_STATUS_KERNEL);
       this.#frame = this.#frame + 1 === frameCount ? 0 : this.#frame + 1;
@@ -129,7 +140,8 @@ function openSocket(plan: DataplanePlan): PacketSocket {
   return PacketSocket.open({
     interfaceIndex: plan.interfaceIndex,
     frameCount: plan.ringFrames,
-    frameBytes: FRAME_BYTES_WHOLE_PACKET,
+    frameBytes: FRAME_BYTES_ORDINARY,
+    longBytes: LONG_BYTES,
     filter: captureFilter(plan.vips),
     memberships: plan.vips.flatMap(({ address, mac, macIsMulticast }) => [
       { kind: macIsMulticast ? "multicast" as const : "unicast" as const, mac },
@@ -159,21 +171,9 @@ function kernelPorts(
   tun: TunDevice,
   diag: SockDiag,
 ): PipelinePorts {
-  const { ring, baseAddress, frameStride } = socket;
-  // One view for each frame, made when it is first written: a view is quicker for write(2) than an address is.
-  const views: Array<Uint8Array<ArrayBuffer> | undefined> = Array.from({ length: socket.frameCount });
-  const viewStarts = new Int32Array(socket.frameCount);
+  const { ring, baseAddress } = socket;
   return {
-    injectFromRing(offset, length) {
-      const frame = Math.floor(offset / frameStride);
-      let view = views[frame];
-      if (view === undefined || viewStarts[frame] !== offset) {
-        if (view !== undefined) return tun.writeAt(baseAddress + offset, length) === length;
-        view = views[frame] = ring.subarray(offset, (frame + 1) * frameStride);
-        viewStarts[frame] = offset;
-      }
-      return tun.write(view, length) === length;
-    },
+    injectFromRing: (offset, length) => tun.writeAt(baseAddress + offset, length) === length,
     injectHeld: (bytes, offset, length) =>
       tun.write(bytes.subarray(offset, offset + length), length) === length,
     reply(frame) {

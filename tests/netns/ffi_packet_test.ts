@@ -3,13 +3,14 @@
 import assert from "node:assert/strict";
 import { BPF_REJECT_ALL, BpfAssembler } from "../../ffi/bpf.ts";
 import {
-  FRAME_BYTES_WHOLE_PACKET,
+  FRAME_BYTES_ORDINARY,
   PacketSocket,
   type RingOptions,
   TP2_LEN,
   TP2_MAC,
   TP2_NET,
   TP2_SNAPLEN,
+  TP_STATUS_COPY,
   TP_STATUS_KERNEL,
   TP_STATUS_USER,
   VIRTIO,
@@ -39,7 +40,8 @@ function open(namespace: Namespace, device: string, options: Partial<RingOptions
     PacketSocket.open({
       interfaceIndex: indexOf(namespace, device),
       frameCount: 64,
-      frameBytes: FRAME_BYTES_WHOLE_PACKET,
+      frameBytes: FRAME_BYTES_ORDINARY,
+      longBytes: 8 << 20,
       filter: TO_RECEIVER,
       memberships: [],
       ...options,
@@ -50,6 +52,7 @@ function open(namespace: Namespace, device: string, options: Partial<RingOptions
 interface Frame {
   length: number;
   captured: number;
+  isLong: boolean;
   network: number;
   virtio: DataView;
   bytes: Uint8Array;
@@ -65,22 +68,27 @@ function* frames(socket: PacketSocket): Generator<Frame> {
     while ((Atomics.load(socket.status, start / 4) & TP_STATUS_USER) === 0) {
       if (poll.wait(deadline - performance.now()) === 0) throw new Error("no packet came");
     }
-    const captured = view.getUint32(start + TP2_SNAPLEN, true), mac = view.getUint16(start + TP2_MAC, true);
-    const copy = socket.ring.slice(start, start + mac + captured);
+    const length = view.getUint32(start + TP2_LEN, true), mac = view.getUint16(start + TP2_MAC, true);
+    const isLong = (Atomics.load(socket.status, start / 4) & TP_STATUS_COPY) !== 0;
+    if (isLong) assert.equal(socket.takeLong(), length);
+    const captured = isLong ? length : view.getUint32(start + TP2_SNAPLEN, true);
+    const at = (isLong ? socket.longOffset : start + mac) - VIRTIO_HEADER_BYTES;
+    const copy = socket.ring.slice(at, at + VIRTIO_HEADER_BYTES + captured);
     Atomics.store(socket.status, start / 4, TP_STATUS_KERNEL);
     yield {
-      length: view.getUint32(start + TP2_LEN, true),
+      length,
       captured,
+      isLong,
       network: view.getUint16(start + TP2_NET, true) - mac,
-      virtio: new DataView(copy.buffer, mac - VIRTIO_HEADER_BYTES, VIRTIO_HEADER_BYTES),
-      bytes: copy.subarray(mac),
+      virtio: new DataView(copy.buffer, 0, VIRTIO_HEADER_BYTES),
+      bytes: copy.subarray(VIRTIO_HEADER_BYTES),
     };
   }
 }
 
 /** An Ethernet frame with an IPv4 header (protocol 253, for experiments) and nothing else that matters. */
-function ipv4Frame(destinationMac: Uint8Array, destination: number[], mark: number): Uint8Array {
-  const frame = new Uint8Array(60);
+function ipv4Frame(destinationMac: Uint8Array, destination: number[], mark: number, length = 60): Uint8Array {
+  const frame = new Uint8Array(length).fill(mark);
   frame.set(destinationMac, 0);
   frame.set([2, 0, 0, 0, 0, 9], 6);
   frame.set([8, 0, 0x45, 0, 0, 46, 0, mark, 0, 0, 64, 253, 0, 0, 10, 77, 0, 1, ...destination], 12);
@@ -114,6 +122,7 @@ Deno.test({
       if (longest !== undefined && longest.length > 30_000) break;
     }
     assert.ok(longest !== undefined && longest.length > 1514);
+    assert.ok(longest.isLong);
     assert.equal(longest.virtio.getUint8(VIRTIO.gso_type), VIRTIO_NET_HDR_GSO_TCPV4);
     assert.equal(
       longest.virtio.getUint8(VIRTIO.flags) & VIRTIO_NET_HDR_F_NEEDS_CSUM,
@@ -179,6 +188,49 @@ Deno.test({
 });
 
 Deno.test({
+  name:
+    "packets longer than a frame wait whole, in the order of the frames; without memory for them they are cut",
+  ignore,
+  fn() {
+    using pair = new Pair();
+    for (const side of [pair.a, pair.b]) side.ip("link", "set", side === pair.a ? "va" : "vb", "mtu", "9000");
+    using sender = open(pair.a, "va", { filter: BPF_REJECT_ALL });
+    using receiver = open(pair.b, "vb");
+    using forgetful = open(pair.b, "vb", { longBytes: undefined });
+    using narrow = open(pair.b, "vb", { longBytes: 1 });
+    // The longest that fits a frame, and the first that does not: 90 bytes before the IP header.
+    const fits = FRAME_BYTES_ORDINARY - 90 + 14;
+    const lengths = [60, 9_000, fits, fits + 1, 9_014, 1_514, 5_000];
+    for (const [mark, length] of lengths.entries()) {
+      sender.send(ipv4Frame(UNICAST_MAC, [10, 77, 0, 2], mark, length));
+    }
+    const take = (socket: PacketSocket) => {
+      const all: Frame[] = [];
+      for (const frame of frames(socket)) if (all.push(frame) === lengths.length) break;
+      return all;
+    };
+    const whole = take(receiver);
+    assert.deepEqual(whole.map(({ isLong }) => isLong), [false, true, false, true, true, false, true]);
+    for (const [mark, { bytes, length, network }] of whole.entries()) {
+      assert.equal(length, lengths[mark]);
+      assert.equal(network, 14);
+      assert.deepEqual(bytes, ipv4Frame(UNICAST_MAC, [10, 77, 0, 2], mark, length));
+    }
+    assert.equal(receiver.takeLong(), 0, "none is left");
+    const cut = take(forgetful);
+    assert.deepEqual(cut.map(({ length }) => length), lengths);
+    assert.deepEqual(cut.map(({ captured }) => captured), lengths.map((length) => Math.min(length, fits)));
+    assert.deepEqual(cut.map(({ bytes }) => bytes[19]), [0, 1, 2, 3, 4, 5, 6]);
+    // The kernel gives every socket some memory: enough for the first, and not for all.
+    const some = take(narrow);
+    assert.deepEqual(some.map(({ length }) => length), lengths);
+    assert.equal(some[1].captured, 9_000);
+    assert.equal(some.at(-1)!.captured, fits);
+    assert.equal(narrow.takeLong(), 0);
+  },
+});
+
+Deno.test({
   name: "memberships program the interface while the socket is open",
   ignore,
   fn() {
@@ -235,7 +287,7 @@ Deno.test({
           error instanceof SystemError && error.errnoName === "ENODEV" && error.remedy !== undefined,
       );
     }
-    assert.throws(() => open(pair.b, "vb", { frameCount: 0 }), /1 to 4096 frames/);
+    assert.throws(() => open(pair.b, "vb", { frameCount: 0 }), /1 to 16384 frames/);
     assert.equal(count(), before);
   },
 });

@@ -95,7 +95,10 @@ Deno.test({
   assert.equal(ends.length, 1);
   // Also at the look that found the hanging thread, not only at the next one.
   const fedAt = fed.findLast((moment) => moment <= ends[0]) ?? 0;
-  assert.ok(ends[0] - fedAt < WATCHDOG_USEC / 1e3 / 2, `last WATCHDOG=1 ${ends[0] - fedAt} ms before the end`);
+  assert.ok(
+    ends[0] - fedAt < WATCHDOG_USEC / 1e3 / 2,
+    `last WATCHDOG=1 ${ends[0] - fedAt} ms before the end`,
+  );
   await n1.stopDaemon();
   assert.equal(manager.momentsOf(/^STOPPING=1$/).length, 1);
 });

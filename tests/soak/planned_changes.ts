@@ -1,7 +1,7 @@
 /** Open connections while the farm changes as somebody planned: nodes join and leave, drain, resume, change weight. */
 
 import { Lab } from "../../src/lab/lab.ts";
-import { startStreamServer, Streams } from "../netns/streams.ts";
+import { startStreamServer, Streams, type StreamState } from "../netns/streams.ts";
 import { type Outcome, pick, random, type Story, type StoryRun } from "./story.ts";
 
 const CONNECTIONS = 1_000;
@@ -10,6 +10,8 @@ const STREAM_PORT = 8090;
 const WRITE_EVERY_MS = 250;
 const NUMBERS = 64;
 const STALL_MS_MAX = 1_000;
+/** Beside them, to a node's own address: what these have to wait, the machine is to blame for. */
+const STRAIGHT_CONNECTIONS = 5;
 /** Between two changes: shorter than a join takes, so that changes overlap. */
 const PAUSE_MS_MAX = 600;
 const START_MS_MAX = 20_000;
@@ -28,14 +30,11 @@ async function run({ times, seed, progress }: StoryRun): Promise<Outcome> {
   await Promise.all(hosts.map(({ name }) => lab.startNode(name)));
   await lab.waitForMembers(hosts.map(({ name }) => name));
   const resets = await lab.capture("c1", "eth0", "tcp[tcpflags] & tcp-rst != 0", 128);
-  const streams = new Streams(lab, "c1", {
-    address: lab.virtualIps.ipv4[0],
-    port: STREAM_PORT,
-    count: CONNECTIONS,
-    everyMs: WRITE_EVERY_MS,
-    numbers: NUMBERS,
-  });
-  await streams.goOn();
+  const open = (address: string, count: number) =>
+    new Streams(lab, "c1", { address, port: STREAM_PORT, count, everyMs: WRITE_EVERY_MS, numbers: NUMBERS });
+  const streams = open(lab.virtualIps.ipv4[0], CONNECTIONS);
+  const straight = open(hosts[0].station.ipv4, STRAIGHT_CONNECTIONS);
+  await Promise.all([streams.goOn(), straight.goOn()]);
 
   const done = new Map<string, number>();
   const draining = new Set<string>();
@@ -76,35 +75,48 @@ async function run({ times, seed, progress }: StoryRun): Promise<Outcome> {
     await new Promise((resolve) => setTimeout(resolve, chance() * PAUSE_MS_MAX));
     if (change % 10 < 9) continue;
     const states = await streams.states();
-    slowestMs = Math.max(slowestMs, ...states.map((state) => state.slowestMs));
+    slowestMs = Math.max(slowestMs, longest(states));
     const broken = states.filter(({ error }) => error !== undefined).length;
     progress(`${change + 1} changes, ${broken} broken, slowest ${slowestMs.toFixed(0)} ms`);
   }
   await streams.goOn();
+  const straightMs = longest(await straight.states());
   await resets.stop();
   const states = await streams.states();
-  slowestMs = Math.max(slowestMs, ...states.map((state) => state.slowestMs));
+  slowestMs = Math.max(slowestMs, longest(states));
   const broken = states.filter(({ error }) => error !== undefined);
   const resetCount = (await resets.lines()).length;
   const numbers = states.reduce((sum, { received }) => sum + received, 0);
   const failures = broken.slice(0, 5).map(({ port, error }) => `port ${port}: ${error}`);
   if (resetCount > 0) failures.push(`${resetCount} resets on the wire`);
-  if (slowestMs > STALL_MS_MAX) failures.push(`a connection stood still for ${slowestMs.toFixed(0)} ms`);
+  if (slowestMs > STALL_MS_MAX + straightMs) {
+    failures.push(
+      `a connection stood still for ${slowestMs.toFixed(0)} ms, one past the farm for ${
+        straightMs.toFixed(0)
+      } ms`,
+    );
+  }
   return {
     figures: [
       `${times} changes (${[...done].map(([what, count]) => `${what}: ${count}`).join("; ")})`,
       `${states.length} connections, ${numbers} numbers there and back in order; ${broken.length} broken, ` +
-      `${resetCount} resets; the longest that a number was under way: ${slowestMs.toFixed(0)} ms`,
+      `${resetCount} resets; the longest that a number was under way: ${
+        slowestMs.toFixed(0)
+      } ms; past the farm: ${straightMs.toFixed(0)} ms`,
     ],
     failures,
   };
+}
+
+function longest(states: readonly StreamState[]): number {
+  return Math.max(...states.map(({ slowestMs }) => slowestMs));
 }
 
 export const plannedChanges: Story = {
   name: "planned-changes",
   claim:
     "1,000 open connections live through 200 joins, leaves, drains, resumes and weight changes: no reset, " +
-    "nothing lost, no stall above one second",
+    "nothing lost, no stall more than a second longer than of connections past the farm",
   times: 200,
   run,
 };

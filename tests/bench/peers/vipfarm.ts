@@ -49,7 +49,7 @@ export const vipfarm: Contender = contender("vipfarm", SETUP);
 
 /** What the fast path is worth: every packet of a node goes through its daemon. */
 export const vipfarmWithoutFastPath: Contender = contender(
-  "vipfarm, no fast path",
+  "vipfarm (no fast path)",
   "the same with VIPFARM_FASTPATH=off: every packet for a node goes through its daemon and the TUN device",
   { VIPFARM_FASTPATH: "off" },
 );
