@@ -16,6 +16,7 @@ import { attachFilter, type BpfInstruction } from "./bpf.ts";
 import { Descriptor } from "./descriptor.ts";
 import { attachProgram } from "./ebpf.ts";
 import { SystemError } from "./errors.ts";
+import { ERRNO } from "./layout/errno.ts";
 import * as C from "./layout/constants.ts";
 import {
   packet_mreq,
@@ -56,6 +57,8 @@ export const VIRTIO = virtio_net_hdr.offsets;
 
 /** A frame for a packet of an ordinary LAN (1,500 bytes), its headers, and what the kernel says of it. */
 export const FRAME_BYTES_ORDINARY = 2048;
+/** A frame for the longest packet, of which a ring has one for so many of the ordinary ones. */
+const FRAME_BYTES_LONG = 66_000, ORDINARY_FOR_LONG = 16;
 /** Frames the ring may have: of the ordinary length, they are 32 MiB. */
 export const FRAME_COUNT_MAX = 16_384;
 /** Room for the longest packet: virtio header, Ethernet header with a tag, and 65,535 bytes of IP. */
@@ -84,8 +87,10 @@ export interface RingOptions {
   /** Room for each, headers included; for most, {@link FRAME_BYTES_ORDINARY}. Rounded up. */
   readonly frameBytes: number;
   /**
-   * Bytes of kernel memory that packets longer than a frame may take until they are read: {@link PacketSocket.takeLong}.
-   * Nothing is set aside for them. Without it, or with more than fits, they are cut.
+   * Bytes of packets longer than a frame that may wait until they are read, by {@link PacketSocket.takeLong}; with its own
+   * overhead, for which it doubles the number (socket(7)), the kernel takes them when it needs them. What does not fit is
+   * cut, and so are all if this is left out. Where so much is not permitted (`net.core.rmem_max`, and no CAP_NET_ADMIN
+   * outside user namespaces), there are fewer frames, for the longest packet.
    */
   readonly longBytes?: number;
   readonly filter: readonly BpfInstruction[];
@@ -173,7 +178,7 @@ export class PacketSocket {
 
   /** Opens the socket and starts capturing. Throws {@link SystemError} (root or CAP_NET_RAW is needed). */
   static open(options: RingOptions): PacketSocket {
-    const { interfaceIndex, frameCount, frameBytes } = options;
+    const { interfaceIndex, frameCount, frameBytes, longBytes } = options;
     if (!(frameCount >= 1 && frameCount <= FRAME_COUNT_MAX)) {
       throw new VipfarmError({
         operation: "open packet socket",
@@ -181,7 +186,8 @@ export class PacketSocket {
         value: `${frameCount}`,
       });
     }
-    const geometry = ringGeometry(frameBytes, frameCount, libc.sysconf(C._SC_PAGESIZE));
+    const pageBytes = libc.sysconf(C._SC_PAGESIZE);
+    let geometry = ringGeometry(frameBytes, frameCount, pageBytes);
     const descriptor = new Descriptor(
       openSocket(C.AF_PACKET, C.SOCK_RAW, 0, "packet socket"),
       "packet socket",
@@ -191,9 +197,11 @@ export class PacketSocket {
       setIntOption(fd, C.SOL_PACKET, C.PACKET_VERSION, C.TPACKET_V2, "choose ring version");
       setIntOption(fd, C.SOL_PACKET, C.PACKET_VNET_HDR, 1, "ask for virtio headers");
       setIntOption(fd, C.SOL_PACKET, C.PACKET_IGNORE_OUTGOING, 1, "leave out outgoing packets");
-      if (options.longBytes !== undefined) {
+      if (longBytes !== undefined) {
         setIntOption(fd, C.SOL_PACKET, C.PACKET_COPY_THRESH, 1, "ask for long packets");
-        setReceiveBuffer(fd, options.longBytes);
+        if (setReceiveBuffer(fd, longBytes) < 2 * longBytes) {
+          geometry = ringGeometry(FRAME_BYTES_LONG, Math.ceil(frameCount / ORDINARY_FOR_LONG), pageBytes);
+        }
       }
       setOption(
         fd,
@@ -249,8 +257,14 @@ export class PacketSocket {
    * Each is to be taken once, in the order of the frames. Returns its length as the ring counts it, 0 if there is none.
    */
   takeLong(): number {
-    const length = libc.recv(this.#descriptor.fd, this.#long, LONG_BYTES_MAX, C.MSG_DONTWAIT | C.MSG_TRUNC);
+    let length = this.#receiveLong();
+    // The error of an interface that went down comes before the packets. It has been taken now.
+    while (length < 0 && errno() === ERRNO.ENETDOWN[0]) length = this.#receiveLong();
     return length < VIRTIO_HEADER_BYTES || length > LONG_BYTES_MAX ? 0 : length - VIRTIO_HEADER_BYTES;
+  }
+
+  #receiveLong(): number {
+    return libc.recv(this.#descriptor.fd, this.#long, LONG_BYTES_MAX, C.MSG_DONTWAIT | C.MSG_TRUNC);
   }
 
   /** Packets that passed the filter since `open`, and how many of them were lost because the ring was full. */

@@ -36,10 +36,7 @@ import { EXTRA, SharedClaims, SharedCounters } from "./shared.ts";
 const SLEEP_MS_MAX = 500;
 /** Frames decided between two looks at the stop word, so that a flood cannot keep the thread from ending. */
 const FRAMES_PER_SWEEP = 256;
-/**
- * Kernel memory for GSO packets and jumbo frames that wait: some three hundred of 64 KB, as the kernel counts them. It takes
- * it when it needs it.
- */
+/** For GSO packets and jumbo frames that wait: at least three hundred of 64 KB, whatever pages the kernel has them in. */
 const LONG_BYTES = 32 << 20;
 
 /**

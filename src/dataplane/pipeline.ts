@@ -111,7 +111,7 @@ export class Pipeline {
     return verdict;
   }
 
-  /** Counts a frame that the ring could not hold whole. */
+  /** Counts a frame that did not come whole. */
   countTruncated(): void {
     this.#slots[EXTRA.captured]++;
     this.#slots[VERDICT.truncated]++;

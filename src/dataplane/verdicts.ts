@@ -21,7 +21,7 @@ export const VERDICTS = [
   "uncovered",
   /** Broken or inconsistent headers. */
   "malformed",
-  /** Longer than a ring frame, so not whole. */
+  /** Not whole: longer than 64 KB (BIG TCP), or more long packets waited than the kernel was allowed to keep. */
   "truncated",
   /** Neither for a virtual IP nor a question about one (a VLAN-tagged frame, another protocol). */
   "foreign",

@@ -15,8 +15,8 @@ const IP_PACKET_BYTES_MAX = 65_535;
  * Reads the packet at `offset`; `end` is the end of the captured bytes, which may include Ethernet padding.
  *
  * Total length: a GSO super-packet carries its real length up to 65,535. 0 means BIG TCP (a longer one, only
- * after an administrator raised gso_ipv4_max_size or gro_ipv4_max_size above its default of 65,536); it fits
- * neither a ring frame nor a virtio header's 16-bit lengths and is malformed. More than was captured
+ * after an administrator raised gso_ipv4_max_size or gro_ipv4_max_size above its default of 65,536); it does
+ * not fit a virtio header's 16-bit lengths and is malformed. More than was captured
  * is malformed too: the rest would have to be made up.
  *
  * The header checksum is not verified: the kernel does that when the packet is handed on.

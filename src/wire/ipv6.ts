@@ -19,8 +19,8 @@ const walk = new ExtensionWalk();
  *
  * Payload length: a GSO super-packet carries its real length up to 65,535. 0 is taken at its word, nothing
  * follows, so a jumbogram (RFC 2675) and BIG TCP come out as malformed: Linux makes them only after an
- * administrator raised gso_max_size or gro_max_size above its default of 65,536, and they fit neither a
- * ring frame nor a virtio header's 16-bit lengths. More than was captured is malformed too.
+ * administrator raised gso_max_size or gro_max_size above its default of 65,536, and they do not
+ * fit a virtio header's 16-bit lengths. More than was captured is malformed too.
  */
 export function parseIpv6(bytes: Uint8Array, offset: number, end: number, view: PacketView): PacketKind {
   const captured = end - offset;

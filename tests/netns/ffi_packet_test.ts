@@ -193,7 +193,9 @@ Deno.test({
   ignore,
   fn() {
     using pair = new Pair();
-    for (const side of [pair.a, pair.b]) side.ip("link", "set", side === pair.a ? "va" : "vb", "mtu", "9000");
+    for (const [side, device] of [[pair.a, "va"], [pair.b, "vb"]] as const) {
+      side.ip("link", "set", device, "mtu", "9000");
+    }
     using sender = open(pair.a, "va", { filter: BPF_REJECT_ALL });
     using receiver = open(pair.b, "vb");
     using forgetful = open(pair.b, "vb", { longBytes: undefined });
@@ -227,6 +229,54 @@ Deno.test({
     assert.equal(some[1].captured, 9_000);
     assert.equal(some.at(-1)!.captured, fits);
     assert.equal(narrow.takeLong(), 0);
+  },
+});
+
+Deno.test({
+  name: "where not so many long packets may wait, there are fewer frames, for the longest",
+  ignore,
+  fn() {
+    using pair = new Pair();
+    for (const [side, device] of [[pair.a, "va"], [pair.b, "vb"]] as const) {
+      side.ip("link", "set", device, "mtu", "9000");
+    }
+    using sender = open(pair.a, "va", { filter: BPF_REJECT_ALL });
+    // More than a receive buffer can be, for root too (net/core/sock.c, __sock_set_rcvbuf).
+    using receiver = open(pair.b, "vb", { longBytes: 1 << 30 });
+    assert.equal(receiver.frameCount, 4, "of 64 ordinary ones");
+    assert.ok(receiver.frameStride > 65_535 + 90);
+    for (const mark of [1, 2, 3, 4]) sender.send(ipv4Frame(UNICAST_MAC, [10, 77, 0, 2], mark, 9_000));
+    const marks: number[] = [];
+    for (const { captured, isLong, bytes } of frames(receiver)) {
+      assert.equal(captured, 9_000);
+      assert.ok(!isLong);
+      if (marks.push(bytes[19]) === 4) break;
+    }
+    assert.deepEqual(marks, [1, 2, 3, 4]);
+  },
+});
+
+Deno.test({
+  name: "the error of an interface that went down is no packet: long ones stay with their frames",
+  ignore,
+  fn() {
+    using pair = new Pair();
+    for (const [side, device] of [[pair.a, "va"], [pair.b, "vb"]] as const) {
+      side.ip("link", "set", device, "mtu", "9000");
+    }
+    using sender = open(pair.a, "va", { filter: BPF_REJECT_ALL });
+    using receiver = open(pair.b, "vb");
+    const lengths = [9_000, 60, 5_000];
+    for (const [mark, length] of lengths.entries()) {
+      sender.send(ipv4Frame(UNICAST_MAC, [10, 77, 0, 2], mark, length));
+    }
+    pair.b.ip("link", "set", "vb", "down");
+    const taken: Uint8Array[] = [];
+    for (const { bytes } of frames(receiver)) if (taken.push(bytes) === lengths.length) break;
+    assert.deepEqual(
+      taken,
+      lengths.map((length, mark) => ipv4Frame(UNICAST_MAC, [10, 77, 0, 2], mark, length)),
+    );
   },
 });
 

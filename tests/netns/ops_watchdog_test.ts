@@ -3,6 +3,7 @@
  * back; and what systemd hears of all this, from a socket like its own.
  */
 import assert from "node:assert/strict";
+import { errorKinds } from "../../src/lab/spread.ts";
 import { FakeServiceManager } from "../unix_datagrams.ts";
 import { eventsOf, ignore } from "./farm_failure_support.ts";
 import { http, startFarm, wallMs } from "./farm_support.ts";
@@ -102,4 +103,3 @@ Deno.test({
   await n1.stopDaemon();
   assert.equal(manager.momentsOf(/^STOPPING=1$/).length, 1);
 });
-import { errorKinds } from "../../src/lab/spread.ts";

@@ -27,7 +27,7 @@ const { values: options } = parseArgs({
   args: Deno.args.filter((argument) => argument !== INSIDE),
   options: {
     rounds: { type: "string", default: "3" },
-    settle: { type: "string", default: "60" },
+    settle: { type: "string", default: "120" },
     seconds: { type: "string", default: "2" },
     only: { type: "string" },
     out: { type: "string" },
