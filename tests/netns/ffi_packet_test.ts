@@ -49,6 +49,14 @@ function open(namespace: Namespace, device: string, options: Partial<RingOptions
   );
 }
 
+/** A pair whose packets may be longer than a frame. */
+function jumboPair(): Pair {
+  const pair = new Pair();
+  pair.a.ip("link", "set", "va", "mtu", "9000");
+  pair.b.ip("link", "set", "vb", "mtu", "9000");
+  return pair;
+}
+
 interface Frame {
   length: number;
   captured: number;
@@ -192,10 +200,7 @@ Deno.test({
     "packets longer than a frame wait whole, in the order of the frames; without memory for them they are cut",
   ignore,
   fn() {
-    using pair = new Pair();
-    for (const [side, device] of [[pair.a, "va"], [pair.b, "vb"]] as const) {
-      side.ip("link", "set", device, "mtu", "9000");
-    }
+    using pair = jumboPair();
     using sender = open(pair.a, "va", { filter: BPF_REJECT_ALL });
     using receiver = open(pair.b, "vb");
     using forgetful = open(pair.b, "vb", { longBytes: undefined });
@@ -236,10 +241,7 @@ Deno.test({
   name: "where not so many long packets may wait, there are fewer frames, for the longest",
   ignore,
   fn() {
-    using pair = new Pair();
-    for (const [side, device] of [[pair.a, "va"], [pair.b, "vb"]] as const) {
-      side.ip("link", "set", device, "mtu", "9000");
-    }
+    using pair = jumboPair();
     using sender = open(pair.a, "va", { filter: BPF_REJECT_ALL });
     // More than a receive buffer can be, for root too (net/core/sock.c, __sock_set_rcvbuf).
     using receiver = open(pair.b, "vb", { longBytes: 1 << 30 });
@@ -260,10 +262,7 @@ Deno.test({
   name: "the error of an interface that went down is no packet: long ones stay with their frames",
   ignore,
   fn() {
-    using pair = new Pair();
-    for (const [side, device] of [[pair.a, "va"], [pair.b, "vb"]] as const) {
-      side.ip("link", "set", device, "mtu", "9000");
-    }
+    using pair = jumboPair();
     using sender = open(pair.a, "va", { filter: BPF_REJECT_ALL });
     using receiver = open(pair.b, "vb");
     const lengths = [9_000, 60, 5_000];
