@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { labUnavailable } from "../../src/lab/privilege.ts";
 import { missingTools } from "../setup.ts";
 
-const CONTENDERS = ["straight", "xt_cluster", "HAProxy", "vipfarm", "vipfarm, no fast path"];
+const CONTENDERS = ["straight", "xt_cluster", "HAProxy", "vipfarm", "vipfarm (no fast path)"];
 /** What the benchmark runs; nothing else that tests use must keep it from being tried. */
 const USED = ["ip", "unshare", "sysctl", "curl", "iptables", "iperf3", "wrk", "nginx", "haproxy"];
 
