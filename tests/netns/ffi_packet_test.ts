@@ -103,6 +103,13 @@ function ipv4Frame(destinationMac: Uint8Array, destination: number[], mark: numb
   return frame;
 }
 
+/** Sends a frame of each length, marked with its place, and gives them. */
+function sendEach(sender: PacketSocket, lengths: readonly number[]): Uint8Array[] {
+  const all = lengths.map((length, mark) => ipv4Frame(UNICAST_MAC, [10, 77, 0, 2], mark, length));
+  for (const frame of all) sender.send(frame);
+  return all;
+}
+
 Deno.test({
   name: "a GSO packet over veth passes whole, with its unfinished checksum marked",
   ignore,
@@ -208,9 +215,7 @@ Deno.test({
     // The longest that fits a frame, and the first that does not: 90 bytes before the IP header.
     const fits = FRAME_BYTES_ORDINARY - 90 + 14;
     const lengths = [60, 9_000, fits, fits + 1, 9_014, 1_514, 5_000];
-    for (const [mark, length] of lengths.entries()) {
-      sender.send(ipv4Frame(UNICAST_MAC, [10, 77, 0, 2], mark, length));
-    }
+    const sent = sendEach(sender, lengths);
     const take = (socket: PacketSocket) => {
       const all: Frame[] = [];
       for (const frame of frames(socket)) if (all.push(frame) === lengths.length) break;
@@ -221,7 +226,7 @@ Deno.test({
     for (const [mark, { bytes, length, network }] of whole.entries()) {
       assert.equal(length, lengths[mark]);
       assert.equal(network, 14);
-      assert.deepEqual(bytes, ipv4Frame(UNICAST_MAC, [10, 77, 0, 2], mark, length));
+      assert.deepEqual(bytes, sent[mark]);
     }
     assert.equal(receiver.takeLong(), 0, "none is left");
     const cut = take(forgetful);
@@ -266,16 +271,11 @@ Deno.test({
     using sender = open(pair.a, "va", { filter: BPF_REJECT_ALL });
     using receiver = open(pair.b, "vb");
     const lengths = [9_000, 60, 5_000];
-    for (const [mark, length] of lengths.entries()) {
-      sender.send(ipv4Frame(UNICAST_MAC, [10, 77, 0, 2], mark, length));
-    }
+    const sent = sendEach(sender, lengths);
     pair.b.ip("link", "set", "vb", "down");
     const taken: Uint8Array[] = [];
     for (const { bytes } of frames(receiver)) if (taken.push(bytes) === lengths.length) break;
-    assert.deepEqual(
-      taken,
-      lengths.map((length, mark) => ipv4Frame(UNICAST_MAC, [10, 77, 0, 2], mark, length)),
-    );
+    assert.deepEqual(taken, sent);
   },
 });
 

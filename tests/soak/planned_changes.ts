@@ -10,8 +10,8 @@ const STREAM_PORT = 8090;
 const WRITE_EVERY_MS = 250;
 const NUMBERS = 64;
 const STALL_MS_MAX = 1_000;
-/** Beside them, to a node's own address: what these have to wait, up to a second more, the machine is to blame for. */
-const STRAIGHT_CONNECTIONS = 5, STRAIGHT_MS_MAX = 1_000;
+/** Beside them, to a node's own address: what these have to wait, the machine is to blame for, and it is told. */
+const STRAIGHT_CONNECTIONS = 5;
 /** Between two changes: shorter than a join takes, so that changes overlap. */
 const PAUSE_MS_MAX = 600;
 const START_MS_MAX = 20_000;
@@ -93,7 +93,7 @@ async function run({ times, seed, progress }: StoryRun): Promise<Outcome> {
   failures.push(
     ...straightStates.flatMap(({ error }) => error === undefined ? [] : [`past the farm: ${error}`]),
   );
-  if (slowestMs > STALL_MS_MAX + Math.min(straightMs, STRAIGHT_MS_MAX)) {
+  if (slowestMs > STALL_MS_MAX) {
     failures.push(
       `a connection stood still for ${slowestMs.toFixed(0)} ms, one past the farm for ${
         straightMs.toFixed(0)
@@ -120,7 +120,7 @@ export const plannedChanges: Story = {
   name: "planned-changes",
   claim:
     "1,000 open connections live through 200 joins, leaves, drains, resumes and weight changes: no reset, " +
-    "nothing lost, no stall more than a second longer than of connections past the farm",
+    "nothing lost, no stall above one second",
   times: 200,
   run,
 };

@@ -2,7 +2,12 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { FRAME_BYTES_ORDINARY, FRAME_COUNT_MAX, ringGeometry } from "../../../ffi/packet_socket.ts";
+import {
+  FRAME_BYTES_ORDINARY,
+  FRAME_BYTES_WHOLE_PACKET,
+  FRAME_COUNT_MAX,
+  ringGeometry,
+} from "../../../ffi/packet_socket.ts";
 
 Deno.test("a ring obeys the kernel's rules and keeps one distance between frames", () => {
   fc.assert(fc.property(
@@ -31,4 +36,12 @@ Deno.test("ordinary frames waste nothing of a block", () => {
   assert.equal(frameStride, FRAME_BYTES_ORDINARY);
   assert.equal(framesPerBlock * frameStride, 1 << 20);
   assert.equal(blockBytes, 1 << 20, "the kernel allocates a block as a power of two");
+});
+
+Deno.test("frames for whole packets waste little of a block", () => {
+  const { frameStride, blockBytes } = ringGeometry(FRAME_BYTES_WHOLE_PACKET, 256, 4096);
+  // 14 bytes of Ethernet, 4 of a VLAN tag, and the longest packet.
+  assert.ok(FRAME_BYTES_WHOLE_PACKET >= 76 + 18 + 65_535);
+  assert.equal(frameStride, 69_632);
+  assert.ok(blockBytes / (1 << 20) > 0.99, "the kernel allocates a block as a power of two");
 });
