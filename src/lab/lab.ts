@@ -238,6 +238,12 @@ export class Lab implements AsyncDisposable {
     await this.#applyCuts();
   }
 
+  /** Cuts the way between two stations, in both directions and in one step. */
+  async cutPair(a: string, b: string): Promise<void> {
+    this.#cuts.push({ from: a, to: b }, { from: b, to: a });
+    await this.#applyCuts();
+  }
+
   /** Mends every cut, or those that touch one station. */
   async heal(name?: string): Promise<void> {
     this.#cuts = name === undefined ? [] : this.#cuts.filter((cut) => cut.from !== name && cut.to !== name);

@@ -14,6 +14,7 @@ export abstract class Conclusions extends MembershipState {
     const { own } = this;
     if (own.state === "joining") this.#tryJoin(nowMs);
     if (own.isIn) this.#judgeSilence(nowMs);
+    if (own.isIn) this.#yield(nowMs);
     if (own.isIn) { // still: it may have had to join anew
       // Rule 1: one change of one's own under way at a time; what is wanted meanwhile is taken together.
       if (this.unlisted(nowMs).length === 0) {
@@ -109,11 +110,39 @@ export abstract class Conclusions extends MembershipState {
     }
     // It lasts, and the other is alive: with zero weights the rest of the farm covers our share.
     const lasts = silencer === undefined ||
-      nowMs - silencer.lastHeardMs < timing.SUSPECT_INTERVALS * silencer.intervalMs;
+      nowMs - this.aliveMs(silencer) < timing.SUSPECT_INTERVALS * silencer.intervalMs;
     if (lasts && nowMs - this.silentSinceMs >= timing.SILENT_INTERVALS * this.intervalMs) {
       const cause = silencer === undefined ? `it ${lack}` : `${silencer.name} does not hear it`;
       this.rejoin(this.own.incarnation + 1, cause, nowMs);
     }
+  }
+
+  /** Rule 14: two that a third hears, but not each other, agree on nothing, so one of them steps back. */
+  #yield(nowMs: number): void {
+    const cause = this.#strangerCause(nowMs) ?? this.#deafCause(nowMs);
+    if (cause !== undefined) this.rejoin(this.own.incarnation + 1, cause, nowMs);
+  }
+
+  /** Somebody takes a share whom this node does not know. */
+  #strangerCause(nowMs: number): string | undefined {
+    const stranger = this.binding() ? this.stranger() : undefined;
+    if (stranger === undefined) {
+      this.strangerSinceMs = undefined;
+      return undefined;
+    }
+    this.strangerSinceMs ??= nowMs;
+    const lasts = nowMs - this.strangerSinceMs >= timing.STRANGER_INTERVALS * this.intervalMs;
+    if (!lasts && !this.own.isEntering) return undefined;
+    return `${stranger.by} hears ${stranger.name}, which this node does not hear`;
+  }
+
+  /** New settings do not reach a member that others keep alive: nobody would take what this node gives up by them. */
+  #deafCause(nowMs: number): string | undefined {
+    if (this.own.previous === undefined) return undefined;
+    const deaf = this.unlisted(nowMs).find((member) =>
+      nowMs - member.lastHeardMs >= timing.UNHEARD_INTERVALS * member.intervalMs
+    );
+    return deaf && `its settings do not reach ${deaf.name}, which ${deaf.word?.by} hears`;
   }
 
   /** Starts anew: nothing is claimed, and every member has to list the new incarnation first. */

@@ -31,6 +31,11 @@ export class Departed {
     return dead?.member;
   }
 
+  /** The last that was known of a member that is gone, as far as it is still shown. */
+  last(name: string): Member | undefined {
+    return this.#dead.get(name)?.member;
+  }
+
   /** Lists this incarnation as remembered for a while. */
   remember(name: string, incarnation: number, untilMs: number): void {
     if (this.#remembered.size >= MEMBERS_MAX && !this.#remembered.has(name)) return;

@@ -79,6 +79,17 @@ export class Herald {
     );
   }
 
+  /** Tells that another hears a member that this node does not hear. */
+  tellUnheard(member: Member): void {
+    this.sayOnce(
+      member,
+      "member.unheard",
+      "warning",
+      `Node ${member.name} is not heard here, but ${member.word?.by} hears it, so it is not replaced: look for a fault ` +
+        `of the network between ${member.name} and this node.`,
+    );
+  }
+
   /** Says something about a member once, until `reported` forgets it. */
   sayOnce(member: Member, kind: string, severity: FarmEventInit["severity"], message: string): void {
     if (member.reported.has(kind)) return;

@@ -1,5 +1,6 @@
 /** What this node concludes from one member's last heartbeat. The rules are numbered as in `README.md`. */
 
+import { unheard } from "./hearsay.ts";
 import type { Member } from "./member.ts";
 import type { OwnSettings } from "./own.ts";
 import { RECORDING_AGE_MS, UNCONFIRMED_INTERVALS } from "./timing.ts";
@@ -51,12 +52,18 @@ export function objection(
   if (member.servicesDigest !== self.servicesDigest && precedes) {
     return `${member.name} runs a different list of services`;
   }
-  if (!listsUs(member, own)) return `${member.name} does not hear this node`;
+  if (!listsUs(member, own)) {
+    return member.suspect && member.word !== undefined
+      ? `${member.word.by} hears ${member.name}, which this node does not hear`
+      : `${member.name} does not hear this node`;
+  }
   if (member.listing?.settingsVersion !== own.version) {
     return `${member.name} has not acknowledged this node yet`;
   }
   if (member.state !== "up" && member.state !== "draining") return undefined;
   // Half deaf, we would silence somebody whom the rest of the farm hears well.
-  const unheard = member.hears.find((name) => name !== self.name && !heard.has(name));
-  return unheard === undefined ? undefined : `${member.name} hears ${unheard}, which this node does not hear`;
+  const other = unheard(member, self, heard);
+  return other === undefined
+    ? undefined
+    : `${member.name} hears ${other.name}, which this node does not hear`;
 }

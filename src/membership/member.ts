@@ -1,6 +1,7 @@
 /** Another member, as its own heartbeats describe it, and the memory of those that are gone. */
 
 import type { HeardMember, Heartbeat, Retained, WireState } from "../wire/heartbeat.ts";
+import type { Word } from "./hearsay.ts";
 
 /** A member that is heard, or was a moment ago. Changed only by the functions of this file and by Membership. */
 export interface Member {
@@ -16,8 +17,8 @@ export interface Member {
   binding: boolean;
   intervalMs: number;
   servicesDigest: number;
-  /** Names that its last heartbeat lists as heard or suspect. */
-  hears: readonly string[];
+  /** Whom its last heartbeat lists as heard or suspect. */
+  hears: readonly HeardMember[];
   /** How its last heartbeat lists this node, if it does. */
   listing: HeardMember | undefined;
   /** Whether it has listed this node's current incarnation: it hears us, so it is alive now. */
@@ -29,6 +30,8 @@ export interface Member {
   suspect: boolean;
   firstHeardMs: number;
   lastHeardMs: number;
+  /** The last that another member said of it which was news here. */
+  word: Word | undefined;
   /** When it came into the state that it is in. */
   sinceMs: number;
   retained: readonly Retained[];
@@ -84,6 +87,7 @@ export function newMember(name: string, nowMs: number): Member {
     suspect: false,
     firstHeardMs: nowMs,
     lastHeardMs: nowMs,
+    word: undefined,
     sinceMs: nowMs,
     retained: [],
     holdMs: 0,
@@ -145,7 +149,7 @@ export function adopt(
   member.report = message.report ?? member.report;
   member.clockDifferenceMs = message.wallClockMs - wallMs;
   member.lastHeardMs = nowMs;
-  member.hears = message.heard.filter((heard) => heard.status !== "remembered").map((heard) => heard.name);
+  member.hears = message.heard.filter((heard) => heard.status !== "remembered");
   member.listing = message.heard.find((heard) => heard.name === own.name);
   const listed = member.listing;
   if (listed !== undefined && listed.status !== "remembered" && listed.incarnation === own.incarnation) {
@@ -154,6 +158,12 @@ export function adopt(
     member.known = true;
   }
   return changes;
+}
+
+/** Forgives the member a time in which this node was not running. */
+export function delay(member: Member, gapMs: number): void {
+  member.lastHeardMs += gapMs;
+  if (member.word !== undefined) member.word = { ...member.word, atMs: member.word.atMs + gapMs };
 }
 
 /** Whether two weight vectors are the same; missing weights are 0. */

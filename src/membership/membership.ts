@@ -16,8 +16,9 @@ import {
   RETAINED_BITMAP_BYTES,
 } from "../wire/heartbeat.ts";
 import { Conclusions } from "./conclusions.ts";
+import { takeWord } from "./hearsay.ts";
 import { listsUs } from "./judgement.ts";
-import { adopt, type Member, newMember } from "./member.ts";
+import { adopt, delay, type Member, newMember } from "./member.ts";
 import { REPORTS_SHOWN_MS } from "./report.ts";
 import * as timing from "./timing.ts";
 
@@ -258,6 +259,7 @@ export class Membership extends Conclusions {
     );
     member.address = from;
     this.takeEcho(member);
+    if (member.confirmed) takeWord(member, this.members, nowMs);
     if (before?.incarnation === member.incarnation && before.known) member.known = true;
     if (before !== undefined) member.returned = true;
     if (member.listing !== undefined && member.listing.incarnation > this.own.incarnation) {
@@ -270,6 +272,7 @@ export class Membership extends Conclusions {
     if (changes.settings) this.hurry(); // rule 1: acknowledged at once
     if (member.suspect) {
       member.suspect = false;
+      member.reported.delete("member.unheard");
       member.sinceMs = nowMs;
       this.hurry();
       this.viewDirty = true;
@@ -295,6 +298,8 @@ export class Membership extends Conclusions {
 
   /** Rule 6; with a hold, rule 10: its supervisor speaks for a program that crashed. */
   #hearGoodbye(member: Member, message: Heartbeat, nowMs: number): void {
+    member.incarnation = message.incarnation;
+    member.sequence = message.sequence;
     this.#hold(member, message.incarnation, message.holdMs, nowMs);
     if (message.holdMs > 0) this.#remove(member, "crashed and restarts", "member.crashed", "warning", nowMs);
     else this.#remove(member, "said goodbye", "member.left", "info", nowMs);
@@ -363,7 +368,7 @@ export class Membership extends Conclusions {
     const gapMs = nowMs - this.lastInputMs;
     if (gapMs > 0) this.lastInputMs = nowMs;
     if (gapMs > timing.LATE_INTERVALS * this.intervalMs) {
-      for (const member of this.members.values()) member.lastHeardMs += gapMs;
+      for (const member of this.members.values()) delay(member, gapMs);
       this.joining.listenAgain(nowMs);
     }
     // Whatever the cause, not running or not being able to send: whoever let its lease lapse may have been replaced.
@@ -385,12 +390,14 @@ export class Membership extends Conclusions {
   #detectFailures(nowMs: number): void {
     for (const member of [...this.members.values()]) {
       const silentMs = nowMs - member.lastHeardMs;
-      if (silentMs >= this.replaceIntervals() * member.intervalMs) {
+      const replaceMs = this.replaceIntervals() * member.intervalMs;
+      const hearer = member.suspect ? this.heardAnewBy(member) : undefined;
+      if (hearer !== undefined || (nowMs - this.aliveMs(member) >= replaceMs && !this.losesQuorum(nowMs))) {
         this.counters.deaths++;
         const replaced = member.holdMs > 0;
         const reason = `was not heard for ${Math.round(silentMs)} ms${
           replaced ? " while its program is replaced" : ""
-        }`;
+        }${hearer === undefined ? "" : `, and started anew, as ${hearer} says`}`;
         this.#forgetOldAnswer(member);
         if (replaced) this.#hold(member, member.incarnation, member.holdMs, nowMs);
         this.#remove(member, reason, "member.dead", "warning", nowMs);
@@ -406,13 +413,16 @@ export class Membership extends Conclusions {
           `Node ${member.name} was not heard for ${Math.round(silentMs)} ms.`,
           member.name,
         );
+      } else if (silentMs >= timing.UNHEARD_INTERVALS * member.intervalMs) {
+        this.herald.tellUnheard(member);
+        this.viewDirty = true;
       }
     }
   }
 
   /** Rule 11: what the witness answered when this member had only just fallen silent may be from before a cut. */
-  #forgetOldAnswer({ lastHeardMs, intervalMs }: Member): void {
-    const newsMs = lastHeardMs + timing.WITNESS_INTERVALS * intervalMs;
+  #forgetOldAnswer(member: Member): void {
+    const newsMs = this.aliveMs(member) + timing.WITNESS_INTERVALS * member.intervalMs;
     if (this.witnessMs !== undefined && this.witnessMs < newsMs) this.witnessMs = undefined;
   }
 

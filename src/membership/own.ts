@@ -44,6 +44,11 @@ export class OwnSettings {
     return this.state === "up" || this.state === "draining";
   }
 
+  /** Whether it is about to take its first share, and some member may not know that yet. */
+  get isEntering(): boolean {
+    return this.isIn && this.previous !== undefined && this.previous.every((weight) => weight === 0);
+  }
+
   /** Changes what is wanted. Only the newest counts. */
   want(wanted: WantedSettings): void {
     this.#wanted = wanted;

@@ -11,6 +11,7 @@ import { echoOf, OLD_ECHO_INTERVALS, SentTimes } from "./echo.ts";
 import { Herald } from "./herald.ts";
 import { Holds } from "./holds.ts";
 import { Joining } from "./joining.ts";
+import { aliveMs, type Stranger, strangers, supersededBy } from "./hearsay.ts";
 import { isRecording, knowsUs, listsUs, mustAcknowledge } from "./judgement.ts";
 import { type Member, restoreMember, saveMember } from "./member.ts";
 import { OrderDesk } from "./orders.ts";
@@ -76,6 +77,7 @@ export abstract class MembershipState {
   protected silence: string | undefined;
   protected silentSinceMs = 0;
   protected lackedQuorum = false;
+  protected strangerSinceMs: number | undefined;
   protected leavingSinceMs = 0;
   protected handedOver = false;
   protected goodbyesLeft = 0;
@@ -161,8 +163,10 @@ export abstract class MembershipState {
     if (this.finished) return Infinity;
     let next = this.schedule.dueMs;
     for (const member of this.members.values()) {
-      const intervals = member.suspect ? timing.REPLACE_INTERVALS : timing.SUSPECT_INTERVALS;
-      next = Math.min(next, member.lastHeardMs + intervals * member.intervalMs);
+      const dueMs = member.suspect
+        ? this.aliveMs(member) + timing.REPLACE_INTERVALS * member.intervalMs
+        : member.lastHeardMs + timing.SUSPECT_INTERVALS * member.intervalMs;
+      next = Math.min(next, this.losesQuorum(this.lastInputMs) ? Math.max(dueMs, this.quorumMs()) : dueMs);
     }
     if (this.own.state === "joining") next = Math.min(next, this.joining.nextMs(this.lastInputMs));
     if (this.own.state === "leaving" && !this.handedOver) {
@@ -313,6 +317,24 @@ export abstract class MembershipState {
     return timing.REPLACE_INTERVALS;
   }
 
+  /** Rule 14: when a member last gave a sign of life, to this node or to another that told of it. */
+  protected aliveMs(member: Member): number {
+    return aliveMs(member);
+  }
+
+  /** Rule 14: who says that the member has started anew, and so has given up what it had as it is known here. */
+  protected heardAnewBy(member: Member): string | undefined {
+    return supersededBy(member);
+  }
+
+  /** Rule 14: a stranger that this node has to step back for: while it enters any, later one of a smaller name. */
+  protected stranger(): Stranger | undefined {
+    for (const stranger of strangers(this.name, this.members, (name) => this.departed.last(name))) {
+      if (this.own.isEntering || stranger.name < this.name) return stranger;
+    }
+    return undefined;
+  }
+
   /** Rule 4: how long a heartbeat that was sent lets this node claim. */
   protected leaseIntervals(): number {
     return timing.LEASE_INTERVALS;
@@ -346,6 +368,15 @@ export abstract class MembershipState {
   /** Rule 11: until when this node may claim, by its quorum. */
   protected quorumMs(): number {
     return quorumDeadlineMs(this.quorum, this.votes());
+  }
+
+  /**
+   * Rule 11: whether its quorum ends in a moment, unless it is renewed. Whoever is being cut off might be that much too early
+   * with replacing somebody for whom its own voters vote.
+   */
+  protected losesQuorum(nowMs: number): boolean {
+    const quorumMs = this.quorumMs();
+    return nowMs < quorumMs && quorumMs < nowMs + timing.QUORUM_MARGIN_INTERVALS * this.intervalMs;
   }
 
   /** Why this node may not claim for want of a quorum; `undefined`: it has one, or needs none. */

@@ -27,6 +27,13 @@ export const REPLACEMENT_HOLD_MS = 20_000;
  */
 export const WITNESS_INTERVALS = 2.5;
 
+/**
+ * With so little left of its quorum a node replaces nobody. Who is cut off counts its votes from what it sent before the cut, and the
+ * silence of others from what it heard before: both end at about the same time, one interval of difference less one
+ * that voters are late.
+ */
+export const QUORUM_MARGIN_INTERVALS = 0.5;
+
 /** A joining node only listens for this long: long enough to hear everybody, losses included. */
 export const LISTEN_INTERVALS = 3;
 
@@ -47,6 +54,18 @@ export const HAND_OVER_INTERVALS = 2;
  * nodes one always follows the other; and no node sends more than twice an interval, whatever it hears.
  */
 export const FOLLOW_INTERVALS = 0.5;
+
+/**
+ * Not heard for this long, but by others, a member is cut off from this node and from nobody else: whoever had died would
+ * have been replaced by all.
+ */
+export const UNHEARD_INTERVALS = 10;
+
+/**
+ * Somebody who takes a share is unknown here for this long, while others hear it: it is not only late. After a cut the
+ * others may tell of a node before its own heartbeat is here.
+ */
+export const STRANGER_INTERVALS = 2;
 
 /** Urgent heartbeats keep this distance in the long run, so that many changes at once make few messages. */
 export const URGENT_SPACING_INTERVALS = 0.1;

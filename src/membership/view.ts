@@ -63,7 +63,9 @@ export function viewOfMember(member: Member, recording: boolean): MemberView {
     reason = "is heard but never answered, and its clock differs by minutes: perhaps a recording";
   } else if (member.suspect) {
     state = "suspect";
-    reason = `was not heard for more than ${SUSPECT_INTERVALS} intervals of ${member.intervalMs} ms`;
+    reason = member.reported.has("member.unheard")
+      ? `is not heard by this node, but ${member.word?.by} hears it: a fault of the network between the two`
+      : `was not heard for more than ${SUSPECT_INTERVALS} intervals of ${member.intervalMs} ms`;
   } else if (!member.confirmed) {
     reason = "is heard, but has not said that it hears this node";
   } else if (state === "joining") {

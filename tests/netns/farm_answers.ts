@@ -1,5 +1,6 @@
 /** What the nodes answer to new connections, captured on all of them: no SYN may have two answers. */
 
+import type { Answer } from "../../src/lab/client_protocol.ts";
 import type { Lab } from "../../src/lab/lab.ts";
 import { RST, type SeenPacket, SYN, TCP } from "./farm_frames.ts";
 import { Tap } from "./farm_tap.ts";
@@ -77,6 +78,23 @@ function echoedTimestamp(tcp: Uint8Array): number | undefined {
     at += kind === 1 ? 1 : Math.max(2, view.getUint8(at + 1));
   }
   return undefined;
+}
+
+/**
+ * Attempts that failed, but those whose connection this node had opened and took along: its successor resets them. Every
+ * client needs ports of its own.
+ */
+export function failedBeyond(
+  node: string,
+  answers: readonly Answer[],
+  segments: readonly Segment[],
+): readonly Answer[] {
+  const openedBy = new Map(
+    segments.filter(({ syn, rst }) => syn && !rst).map(({ clientPort, node }) => [clientPort, node]),
+  );
+  return answers.filter(({ error, port }) =>
+    error !== undefined && !(error === "ECONNRESET" && openedBy.get(port) === node)
+  );
 }
 
 /**

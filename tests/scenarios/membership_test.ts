@@ -1,78 +1,13 @@
-/**
- * Stories of a farm as transcripts that people can read: tests/scenarios/membership/<story>.txt holds what must
- * happen, line by line. VIPFARM_UPDATE_TRANSCRIPTS=1 writes them anew; read the difference before you keep it.
- */
+/** Stories of a farm: who joins, leaves, dies, drains, and what is told of it. */
 
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
-import type { QuorumRule } from "../../src/membership/quorum.ts";
-import { BUCKETS_WATCHED, type SimulatedNode, World } from "../simulation/world.ts";
+import { farm, shares, states, type Story, tellStory, traffic } from "./story.ts";
 
-const UPDATE = Deno.env.get("VIPFARM_UPDATE_TRANSCRIPTS") !== undefined;
-
-/** Tells the story and compares it with its transcript. */
-function story(name: string, title: string, tell: (world: World) => void, quorum?: QuorumRule): void {
+function story(name: string, title: string, tell: Story["tell"], quorum?: Story["quorum"]): void {
   Deno.test(`${name}: ${title}`, () => {
-    const world = new World({ seed: 1, quorum });
-    Object.assign(world.weather, { delayMsMin: 0.2, delayMsMax: 0.2 });
-    tell(world);
-    const url = new URL(`./membership/${name}.txt`, import.meta.url);
-    const text = `${title}\n\n${world.transcript}\n`;
-    if (UPDATE) writeFileSync(url, text);
-    assert.equal(text, readFileSync(url, "utf8"));
+    const { told, written } = tellStory({ name, title, tell, quorum });
+    assert.equal(told, written);
   });
-}
-
-/** A farm of these nodes that is up. */
-function farm(world: World, ...names: string[]): SimulatedNode[] {
-  const nodes = names.map((name) => world.addNode(name));
-  for (const node of nodes) {
-    world.start(node);
-    world.run(7);
-  }
-  world.run(1000 - world.nowMs);
-  return nodes;
-}
-
-/** Says who claims how many of the watched buckets. */
-function shares(world: World): void {
-  const counts = world.nodes.map((node) =>
-    `${node.name} ${world.claimants().filter((names) => names.includes(node.name)).length}`
-  );
-  world.note("", `buckets claimed: ${counts.join(", ")}`);
-}
-
-/** Clients send requests, 10 in each millisecond, until the returned function tells what became of them. */
-function traffic(world: World): () => void {
-  const answers = new Map<number, number>();
-  let over = false;
-  const send = () => {
-    if (over) return;
-    for (let i = 0; i < 10; i++) {
-      const bucket = world.random.integer(0, BUCKETS_WATCHED - 1);
-      const count = world.nodes.filter((node) => world.claims(node, bucket)).length;
-      answers.set(count, (answers.get(count) ?? 0) + 1);
-    }
-    world.agenda.at(world.nowMs + 1, send);
-  };
-  send();
-  return () => {
-    over = true;
-    const count = (nodes: number) => answers.get(nodes) ?? 0;
-    const total = [...answers.values()].reduce((a, b) => a + b);
-    const more = total - count(0) - count(1);
-    world.note(
-      "",
-      `${total} requests: by one node ${count(1)}, by none ${count(0)}, by more than one ${more}`,
-    );
-  };
-}
-
-function states(world: World, node: SimulatedNode): void {
-  const lines = node.membership!.view(world.nowMs).map((line) =>
-    `${line.name} ${line.state} (${line.reason})`
-  );
-  world.note(node.name, `sees: ${lines.join("; ")}`);
 }
 
 story("cold_start", "Three nodes start at once and share the buckets after five intervals.", (world) => {
@@ -134,45 +69,6 @@ story("short_pause", "A node does not run for a moment shorter than its lease: n
   world.run(1000);
   shares(world);
 });
-
-story(
-  "one_way_cut",
-  "n1 is not heard by n2, but hears it: n1 stops, and joins when it is heard again.",
-  (world) => {
-    const [n1, n2] = farm(world, "n1", "n2", "n3");
-    world.note("", "what n1 sends does not reach n2");
-    world.cut(n1, n2);
-    world.run(450);
-    shares(world);
-    states(world, n1);
-    world.run(1550);
-    shares(world);
-    states(world, n1);
-    world.note("", "the cut ends");
-    world.heal();
-    world.run(1000);
-    shares(world);
-  },
-);
-
-story(
-  "partition",
-  "The network falls in two: each side serves, and at the end of the cut one view is found at once.",
-  (world) => {
-    const [n1, n2, n3] = farm(world, "n1", "n2", "n3");
-    world.note("", "cut: n1 | n2 n3");
-    for (const other of [n2, n3]) {
-      world.cut(n1, other);
-      world.cut(other, n1);
-    }
-    world.run(1000);
-    shares(world);
-    world.note("", "the cut ends");
-    world.heal();
-    world.run(300);
-    shares(world);
-  },
-);
 
 story(
   "join",
@@ -384,51 +280,6 @@ story(
     tell();
     shares(world);
   },
-);
-
-const THREE = ["n1", "n2", "n3"];
-
-/** n1 alone on one side of a full cut, and the others on the other side. */
-function cutOff(world: World, [n1, ...others]: SimulatedNode[]): void {
-  world.note("", `cut: n1 | ${others.map(({ name }) => name).join(" ")}`);
-  for (const other of others) {
-    world.cut(n1, other);
-    world.cut(other, n1);
-  }
-}
-
-story(
-  "quorum_majority",
-  "With `quorum: majority`, a full cut: the side of one stops before the side of two takes over.",
-  (world) => {
-    const nodes = farm(world, "n1", "n2", "n3");
-    cutOff(world, nodes);
-    world.run(450);
-    shares(world);
-    states(world, nodes[0]);
-    world.run(1000);
-    shares(world);
-    states(world, nodes[0]);
-    world.note("", "the cut ends");
-    world.heal();
-    world.run(1000);
-    shares(world);
-  },
-  { kind: "majority", expected: THREE },
-);
-
-story(
-  "quorum_witness",
-  "With a witness that only n1 reaches, a full cut of two nodes: n1 goes on, n2 stops.",
-  (world) => {
-    world.seeWitness.add("n1");
-    const nodes = farm(world, "n1", "n2");
-    cutOff(world, nodes);
-    world.run(1000);
-    shares(world);
-    states(world, nodes[1]);
-  },
-  { kind: "witness", address: "192.0.2.1", expected: ["n1", "n2"] },
 );
 
 story(

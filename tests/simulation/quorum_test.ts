@@ -6,7 +6,9 @@
 import assert from "node:assert/strict";
 import type { QuorumRule } from "../../src/membership/quorum.ts";
 import { Membership } from "../../src/membership/membership.ts";
-import { BUCKETS_WATCHED, type MakeMembership, type SimulatedNode, Violation, World } from "./world.ts";
+import { Selfish } from "./selfish.ts";
+import type { SimulatedNode } from "./node.ts";
+import { BUCKETS_WATCHED, type MakeMembership, Violation, World } from "./world.ts";
 
 const FIRST_SEED = Number(Deno.env.get("VIPFARM_SIM_SEED") ?? 1);
 const SEEDS = Math.ceil(Number(Deno.env.get("VIPFARM_SIM_STEPS") ?? 400_000) / 6_500);
@@ -25,17 +27,16 @@ function start(world: World, name: string, drift: number): void {
   world.start(node);
 }
 
-/** Everybody on one side hears nobody on the other. */
-function cut(world: World, side: readonly SimulatedNode[]): void {
+/** Everybody on one side hears nobody on the other; pair after pair, with at most so long between two of them. */
+function cut(world: World, side: readonly SimulatedNode[], betweenMsMax = 0): void {
   world.heal();
-  for (const a of side) {
-    for (const b of world.nodes) {
-      if (side.includes(b)) continue;
-      world.cut(a, b);
-      world.cut(b, a);
-    }
-  }
   world.note("", `cut: ${side.map(({ name }) => name).join(" ") || "nobody"} | the others`);
+  const others = world.nodes.filter((node) => !side.includes(node));
+  const pairs = side.flatMap((a) => others.map((b) => ({ a, b, order: world.random.next() })));
+  for (const { a, b } of pairs.sort((one, other) => one.order - other.order)) {
+    world.cutBothWays(a, b);
+    world.run(world.random.next() * betweenMsMax);
+  }
 }
 
 function claimedBy(world: World, nodes: readonly SimulatedNode[]): number {
@@ -52,7 +53,7 @@ function storm(
   make?: MakeMembership,
 ): number {
   const names = ["n1", "n2", "n3", "n4", "n5"].slice(0, 2 + seed % 4);
-  const world = new World({ seed, quorum: ruleFor(names), wakeLateMsMax: 2, make });
+  const world = new World({ seed, quorum: ruleFor(names), strict: true, wakeLateMsMax: 2, make });
   const { random, intervalMs } = world;
   for (const name of names) start(world, name, 0.005);
   world.run(12 * intervalMs);
@@ -61,7 +62,7 @@ function storm(
     const other = world.nodes.filter((node) => !side.includes(node));
     world.seeWitness.clear();
     for (const node of random.chance(0.5) ? side : other) world.seeWitness.add(node.name);
-    cut(world, side);
+    cut(world, side, random.pick([0, 1, 3]) * intervalMs);
     for (let faults = random.integer(0, 3); faults > 0; faults--) {
       const node = random.pick(world.nodes);
       if (random.chance(0.5)) world.stall(node, random.between(0.1, 12) * intervalMs);
@@ -134,6 +135,13 @@ Deno.test("witness: in a full cut no bucket has two owners, and the side that re
 
 Deno.test("a witness without expected nodes must answer in any case", () => {
   storms(() => witness([]), (world, side) => side.some(({ name }) => world.seeWitness.has(name)));
+});
+
+Deno.test("a cut that comes pair by pair needs the word of those who hear both, and the simulator sees it", () => {
+  assert.throws(
+    () => storms(majority, hasMajority, (options) => new Selfish(options)),
+    (error: unknown) => error instanceof Violation && /claim one bucket/.test(error.message),
+  );
 });
 
 /** Votes that are counted from when they arrive, not from what they have heard. */

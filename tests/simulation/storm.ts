@@ -5,7 +5,8 @@
 
 import { asLastResort } from "../../src/core/weight.ts";
 import { Random } from "./network.ts";
-import { BUCKETS_WATCHED, type MakeMembership, type SimulatedNode, World } from "./world.ts";
+import type { SimulatedNode } from "./node.ts";
+import { BUCKETS_WATCHED, type MakeMembership, World } from "./world.ts";
 
 /**
  * After the last fault everything is settled within this: a one-way cut ends in silence (3), which turns into
@@ -108,8 +109,7 @@ function fault(world: World, random: Random): void {
       for (const a of side) {
         for (const b of nodes) {
           if (!side.includes(b)) {
-            world.cut(a, b);
-            world.cut(b, a);
+            world.cutBothWays(a, b);
           }
         }
       }
