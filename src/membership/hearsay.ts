@@ -26,6 +26,8 @@ export function takeWord(teller: Member, members: ReadonlyMap<string, Member>, n
   for (const said of teller.hears) {
     const member = members.get(said.name);
     if (member === undefined || !isNews(said, member)) continue;
+    // Who only waits need not be kept: its list, which nobody hears, would keep others waiting for it.
+    if (said.incarnation === member.incarnation && said.settingsVersion <= VERSION_WAITING) continue;
     member.word = {
       by: teller.name,
       byIncarnation: teller.incarnation,
@@ -79,6 +81,11 @@ export function unheard(
   );
 }
 
+/** Whether it takes a share, or has only given it up for a while. */
+export function serves({ state }: Member): boolean {
+  return state === "up" || state === "draining";
+}
+
 /** Somebody who takes a share without being a member here, and who says so. */
 export interface Stranger {
   readonly name: string;
@@ -86,8 +93,9 @@ export interface Stranger {
 }
 
 /**
- * The strangers that members which count tell of. `gone` gives the last that was known of a member that is not here any
- * more: whoever tells of nothing later has only not replaced it yet.
+ * The strangers that serving members tell of: who hears somebody by whom it is not heard falls silent, and soon joins anew.
+ * `gone` gives the last that was known of a member that is not here any more: whoever tells of nothing later has only not
+ * replaced it yet.
  */
 export function* strangers(
   self: string,
@@ -95,7 +103,7 @@ export function* strangers(
   gone: (name: string) => Member | undefined,
 ): Iterable<Stranger> {
   for (const teller of members.values()) {
-    if (!teller.confirmed || teller.suspect) continue;
+    if (!teller.confirmed || teller.suspect || !serves(teller)) continue;
     for (const said of teller.hears) {
       if (said.name === self || members.has(said.name)) continue;
       if (said.status !== "heard" || said.settingsVersion <= VERSION_WAITING) continue;

@@ -79,9 +79,9 @@ export class Herald {
     );
   }
 
-  /** Tells that another hears a member that this node does not hear. */
-  tellUnheard(member: Member): void {
-    this.sayOnce(
+  /** Tells that another hears a member that this node does not hear. True: for the first time. */
+  tellUnheard(member: Member): boolean {
+    return this.sayOnce(
       member,
       "member.unheard",
       "warning",
@@ -90,11 +90,12 @@ export class Herald {
     );
   }
 
-  /** Says something about a member once, until `reported` forgets it. */
-  sayOnce(member: Member, kind: string, severity: FarmEventInit["severity"], message: string): void {
-    if (member.reported.has(kind)) return;
+  /** Says something about a member once, until `reported` forgets it. True: now. */
+  sayOnce(member: Member, kind: string, severity: FarmEventInit["severity"], message: string): boolean {
+    if (member.reported.has(kind)) return false;
     member.reported.add(kind);
     this.say(severity, kind, message, member.name);
+    return true;
   }
 }
 

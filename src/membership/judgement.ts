@@ -1,6 +1,6 @@
 /** What this node concludes from one member's last heartbeat. The rules are numbered as in `README.md`. */
 
-import { unheard } from "./hearsay.ts";
+import { serves, unheard } from "./hearsay.ts";
 import type { Member } from "./member.ts";
 import type { OwnSettings } from "./own.ts";
 import { RECORDING_AGE_MS, UNCONFIRMED_INTERVALS } from "./timing.ts";
@@ -52,6 +52,8 @@ export function objection(
   if (member.servicesDigest !== self.servicesDigest && precedes) {
     return `${member.name} runs a different list of services`;
   }
+  // Who only waits, and comes after us, is answered when it goes on: until then it binds nobody.
+  if (member.state === "joining" && !member.binding && member.name > self.name) return undefined;
   if (!listsUs(member, own)) {
     return member.suspect && member.word !== undefined
       ? `${member.word.by} hears ${member.name}, which this node does not hear`
@@ -60,7 +62,7 @@ export function objection(
   if (member.listing?.settingsVersion !== own.version) {
     return `${member.name} has not acknowledged this node yet`;
   }
-  if (member.state !== "up" && member.state !== "draining") return undefined;
+  if (!serves(member)) return undefined;
   // Half deaf, we would silence somebody whom the rest of the farm hears well.
   const other = unheard(member, self, heard);
   return other === undefined

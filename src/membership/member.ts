@@ -28,6 +28,8 @@ export interface Member {
   /** It was gone, and that it is back was not told yet. */
   returned: boolean;
   suspect: boolean;
+  /** It would have been replaced, but for the word of another. */
+  unheard: boolean;
   firstHeardMs: number;
   lastHeardMs: number;
   /** The last that another member said of it which was news here. */
@@ -85,6 +87,7 @@ export function newMember(name: string, nowMs: number): Member {
     known: false,
     returned: false,
     suspect: false,
+    unheard: false,
     firstHeardMs: nowMs,
     lastHeardMs: nowMs,
     word: undefined,

@@ -16,7 +16,7 @@ import {
   RETAINED_BITMAP_BYTES,
 } from "../wire/heartbeat.ts";
 import { Conclusions } from "./conclusions.ts";
-import { takeWord } from "./hearsay.ts";
+import { supersededBy, takeWord } from "./hearsay.ts";
 import { listsUs } from "./judgement.ts";
 import { adopt, delay, type Member, newMember } from "./member.ts";
 import { REPORTS_SHOWN_MS } from "./report.ts";
@@ -271,7 +271,7 @@ export class Membership extends Conclusions {
     }
     if (changes.settings) this.hurry(); // rule 1: acknowledged at once
     if (member.suspect) {
-      member.suspect = false;
+      member.suspect = member.unheard = false;
       member.reported.delete("member.unheard");
       member.sinceMs = nowMs;
       this.hurry();
@@ -311,9 +311,14 @@ export class Membership extends Conclusions {
     }
   }
 
-  /** Rule 10: a node that crashed before this one came. Once it counts here, it says itself what it retains. */
+  /**
+   * Rule 10: a node that crashed before this one came, or that is not heard here. Once it counts here in a later incarnation,
+   * it says itself what it retains.
+   */
   #hearOfHold(hold: HeldNode, nowMs: number): void {
-    if (hold.name === this.name || this.members.get(hold.name)?.confirmed) return;
+    if (hold.name === this.name) return;
+    const member = this.members.get(hold.name);
+    if (member?.confirmed && member.incarnation >= hold.incarnation) return;
     if (this.holds.learn(hold, nowMs)) {
       this.herald.push({ kind: "retained", member: hold.name, gone: false });
     }
@@ -391,7 +396,7 @@ export class Membership extends Conclusions {
     for (const member of [...this.members.values()]) {
       const silentMs = nowMs - member.lastHeardMs;
       const replaceMs = this.replaceIntervals() * member.intervalMs;
-      const hearer = member.suspect ? this.heardAnewBy(member) : undefined;
+      const hearer = member.suspect ? supersededBy(member) : undefined;
       if (hearer !== undefined || (nowMs - this.aliveMs(member) >= replaceMs && !this.losesQuorum(nowMs))) {
         this.counters.deaths++;
         const replaced = member.holdMs > 0;
@@ -413,9 +418,12 @@ export class Membership extends Conclusions {
           `Node ${member.name} was not heard for ${Math.round(silentMs)} ms.`,
           member.name,
         );
-      } else if (silentMs >= timing.UNHEARD_INTERVALS * member.intervalMs) {
-        this.herald.tellUnheard(member);
-        this.viewDirty = true;
+      } else if (silentMs >= replaceMs) {
+        if (!member.unheard) this.#forgetOldAnswer(member);
+        member.unheard = true;
+        if (silentMs >= timing.UNHEARD_INTERVALS * member.intervalMs && this.herald.tellUnheard(member)) {
+          this.viewDirty = true;
+        }
       }
     }
   }

@@ -11,7 +11,7 @@ import { echoOf, OLD_ECHO_INTERVALS, SentTimes } from "./echo.ts";
 import { Herald } from "./herald.ts";
 import { Holds } from "./holds.ts";
 import { Joining } from "./joining.ts";
-import { aliveMs, type Stranger, strangers, supersededBy } from "./hearsay.ts";
+import { aliveMs, type Stranger, strangers } from "./hearsay.ts";
 import { isRecording, knowsUs, listsUs, mustAcknowledge } from "./judgement.ts";
 import { type Member, restoreMember, saveMember } from "./member.ts";
 import { OrderDesk } from "./orders.ts";
@@ -163,9 +163,11 @@ export abstract class MembershipState {
     if (this.finished) return Infinity;
     let next = this.schedule.dueMs;
     for (const member of this.members.values()) {
-      const dueMs = member.suspect
-        ? this.aliveMs(member) + timing.REPLACE_INTERVALS * member.intervalMs
-        : member.lastHeardMs + timing.SUSPECT_INTERVALS * member.intervalMs;
+      if (!member.suspect) {
+        next = Math.min(next, member.lastHeardMs + timing.SUSPECT_INTERVALS * member.intervalMs);
+        continue;
+      }
+      const dueMs = this.aliveMs(member) + timing.REPLACE_INTERVALS * member.intervalMs;
       next = Math.min(next, this.losesQuorum(this.lastInputMs) ? Math.max(dueMs, this.quorumMs()) : dueMs);
     }
     if (this.own.state === "joining") next = Math.min(next, this.joining.nextMs(this.lastInputMs));
@@ -253,7 +255,8 @@ export abstract class MembershipState {
         name: member.name,
         incarnation: member.incarnation,
         settingsVersion: member.settingsVersion,
-        status: member.suspect ? "suspect" : "heard",
+        // What may be a recording is no sign of life that others could go by.
+        status: member.suspect || this.isRecording(member, nowMs) ? "suspect" : "heard",
         echo: echoOf(member.sequence),
       });
     }
@@ -322,11 +325,6 @@ export abstract class MembershipState {
     return aliveMs(member);
   }
 
-  /** Rule 14: who says that the member has started anew, and so has given up what it had as it is known here. */
-  protected heardAnewBy(member: Member): string | undefined {
-    return supersededBy(member);
-  }
-
   /** Rule 14: a stranger that this node has to step back for: while it enters any, later one of a smaller name. */
   protected stranger(): Stranger | undefined {
     for (const stranger of strangers(this.name, this.members, (name) => this.departed.last(name))) {
@@ -361,7 +359,10 @@ export abstract class MembershipState {
 
   #oldestEchoMs(): number {
     let oldestMs = Infinity;
-    for (const { echoedMs } of this.members.values()) oldestMs = Math.min(oldestMs, echoedMs ?? Infinity);
+    for (const { echoedMs, unheard } of this.members.values()) {
+      // Who is cut off from this node alone echoes nothing more, and says nothing of a later cut.
+      if (!unheard) oldestMs = Math.min(oldestMs, echoedMs ?? Infinity);
+    }
     return oldestMs;
   }
 

@@ -62,10 +62,10 @@ export const FOLLOW_INTERVALS = 0.5;
 export const UNHEARD_INTERVALS = 10;
 
 /**
- * Somebody who takes a share is unknown here for this long, while others hear it: it is not only late. After a cut the
- * others may tell of a node before its own heartbeat is here.
+ * Somebody who takes a share is unknown here for this long, while others hear it and serve: it is not only late, and hears them,
+ * or they would have been silent for SILENT_INTERVALS and join.
  */
-export const STRANGER_INTERVALS = 2;
+export const STRANGER_INTERVALS = 6;
 
 /** Urgent heartbeats keep this distance in the long run, so that many changes at once make few messages. */
 export const URGENT_SPACING_INTERVALS = 0.1;

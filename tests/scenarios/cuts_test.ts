@@ -82,6 +82,82 @@ story(
 );
 
 story(
+  "unheard_crash",
+  "n1 and n3 do not hear each other; n1's program crashes, and n3 hears of the hold from n2 as soon as of the end.",
+  (world) => {
+    const [n1, n2, n3] = farm(world, "n1", "n2", "n3");
+    const held = () => n3.membership!.retainedByOthers(1) !== undefined;
+    world.cutBothWays(n1, n3);
+    world.run(2000);
+    world.crash(n1);
+    const { incarnation } = n1.lastSent!;
+    const goodbye = { ...n1.lastSent!, incarnation: incarnation + 1, sequence: 1, state: "left" as const };
+    world.inject(n2, { ...goodbye, holdMs: 5000 });
+    world.run(50);
+    shares(world);
+    world.note("n3", `takes buckets for contested: ${held() ? "yes" : "no"}`);
+  },
+);
+
+story(
+  "joiner_cut_off",
+  "n3 is cut off from n1 before it is in, then n1 has to join anew: they do not wait for each other.",
+  (world) => {
+    const [n1, n2] = farm(world, "n1", "n2");
+    world.settings(n2, [1, 100], true);
+    const n3 = world.addNode("n3");
+    world.start(n3);
+    world.run(150);
+    world.note("", "n1 and n3 do not hear each other");
+    world.cutBothWays(n1, n3);
+    world.run(2000);
+    world.stall(n1, 450);
+    world.run(3000);
+    shares(world);
+    states(world, n1);
+    states(world, n3);
+  },
+);
+
+story(
+  "healed_one_way",
+  "n1 was alone, then n2 hears it again, and n1 hears nobody: n2 is out, and nobody else.",
+  (world) => {
+    const [n1, n2, n3, n4] = farm(world, "n1", "n2", "n3", "n4");
+    cutOff(world, [n1, n2, n3, n4]);
+    world.run(1000);
+    world.note("", "n2 hears n1 again");
+    world.cuts.delete("n1>n2");
+    world.run(5000);
+    shares(world);
+    states(world, n3);
+  },
+);
+
+story(
+  "recording_for_one",
+  "An attacker plays a recording of a day ago to one node of a farm that knew its sender: no other steps back for it.",
+  (world) => {
+    const [n1] = farm(world, "n1");
+    const recorded = Array.from({ length: 10 }, () => {
+      world.run(100);
+      return { ...n1.lastSent!, wallClockMs: n1.lastSent!.wallClockMs - 86_400_000 };
+    });
+    world.crash(n1);
+    const [n2, , n4] = ["n2", "n3", "n4"].map((name) => world.addNode(name));
+    for (const node of world.nodes) if (node !== n1) world.start(node);
+    world.run(1000);
+    for (const message of recorded) {
+      world.inject(n2, message);
+      world.run(100);
+    }
+    shares(world);
+    states(world, n2);
+    states(world, n4);
+  },
+);
+
+story(
   "partition",
   "The network falls in two: each side serves, and at the end of the cut one view is found at once.",
   (world) => {

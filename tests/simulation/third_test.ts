@@ -14,7 +14,7 @@ const EPISODES = 5;
 /** With the last fault over but the cuts, every bucket has a node within this. */
 const SERVED_INTERVALS = 40;
 
-/** Cuts between pairs, none of them with the first node, which hears everybody and is never away for long. */
+/** Faults of all nodes but one, which hears everybody all the time; it may be drained. */
 function storm(seed: number, make?: MakeMembership): number {
   const world = new World({ seed, strict: true, wakeLateMsMax: 2, make });
   const { random, intervalMs } = world;
@@ -40,6 +40,8 @@ function storm(seed: number, make?: MakeMembership): number {
       world.wake(node);
       world.settings(node, [1, 100], false);
     }
+    // It hears all, but whether all buckets have a node must not depend on it.
+    world.settings(hub, [1, 100], random.chance(0.5));
     for (let i = 0; i < SERVED_INTERVALS; i++) {
       for (const node of world.nodes) world.start(node);
       world.run(intervalMs);
@@ -52,6 +54,7 @@ function storm(seed: number, make?: MakeMembership): number {
     }
   }
   world.heal();
+  world.settings(hub, [1, 100], false);
   world.run(SERVED_INTERVALS * intervalMs);
   for (const node of world.nodes) {
     const states = node.membership!.view(node.localMs(world.nowMs)).filter(({ state }) => state !== "dead");

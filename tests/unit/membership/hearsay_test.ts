@@ -62,6 +62,12 @@ Deno.test("who knew most takes its word back with its list, but not by starting 
   assert.equal(aliveMs(n2), 700, "somebody hears more");
 });
 
+Deno.test("who only waits is not kept by what others say of it", () => {
+  const n2 = member("n2"), n3 = member("n3", { hears: [said("n2", { settingsVersion: 1 })] });
+  takeWord(n3, farmOf(n2, n3), 400);
+  assert.equal(aliveMs(n2), 0);
+});
+
 Deno.test("a later incarnation is no sign of life of the one that is known", () => {
   const n2 = member("n2"), n3 = member("n3", { hears: [said("n2", { incarnation: INCARNATION + 1 })] });
   takeWord(n3, farmOf(n2, n3), 400);
@@ -84,15 +90,16 @@ Deno.test("who joins waits for whom it does not hear, unless that one only waits
 
 Deno.test("a stranger serves, is heard now, and is told of by a member that counts", () => {
   const names = (heard: HeardMember, gone?: Member, teller: Partial<Member> = {}) =>
-    [...strangers("n2", farmOf(member("n9", { hears: [heard], ...teller })), () => gone)].map(({ name }) =>
-      name
-    );
+    [...strangers("n2", farmOf(member("n9", { state: "up", hears: [heard], ...teller })), () => gone)].map((
+      { name },
+    ) => name);
   assert.deepEqual(names(said("n1")), ["n1"]);
   assert.deepEqual(names(said("n9")), [], "a member is none");
   assert.deepEqual(names(said("n1", { settingsVersion: 1 })), []);
   assert.deepEqual(names(said("n1", { status: "suspect" })), []);
   assert.deepEqual(names(said("n1"), undefined, { confirmed: false }), []);
   assert.deepEqual(names(said("n1"), undefined, { suspect: true }), []);
+  assert.deepEqual(names(said("n1"), undefined, { state: "joining" }), []);
   assert.deepEqual(names(said("n1"), member("n1", { sequence: 11 })), [], "n9 has only not replaced it yet");
   assert.deepEqual(names(said("n1"), member("n1")), ["n1"], "n9 has heard it since");
 });
