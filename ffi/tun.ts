@@ -64,7 +64,9 @@ export class TunDevice {
         operation: "open TUN control device",
         errno: errno(),
         value: DEVICE,
-        remedy: "load the kernel module tun (`modprobe tun`), and run as root or grant CAP_NET_ADMIN",
+        remedy:
+          "load the kernel module tun (`modprobe tun`), and run as root, or let the user open the device " +
+          "(`chmod 666 /dev/net/tun`, as udev does: what makes an interface is CAP_NET_ADMIN)",
       });
     }
     const descriptor = new Descriptor(fd, "TUN device");

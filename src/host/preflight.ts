@@ -1,5 +1,6 @@
 /** `vipfarm preflight`: is this host ready to be this node? Looks only; changes nothing. */
 
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { addresses, links } from "../../ffi/rtnetlink.ts";
 import { checkAgainstHost } from "../config/host_check.ts";
@@ -35,9 +36,11 @@ const TYPE_NONE = 65_534;
 export async function preflight(config: FarmConfig, nodeName: string): Promise<Finding[]> {
   const node = forNode(config, nodeName);
   const interfaces = [...new Set(node.virtualIps.map((vip) => vip.interface))];
+  const reader = serviceReader(config);
   const outside = Promise.all([
     secretFindings(config.secretFile),
-    serviceReader(config).then((reader) => fileFindings(config, reader)),
+    reader.then((reader) => fileFindings(config, reader)),
+    reader.then(tunOfService),
     firewall(config, node),
     clockFindings(),
     ...interfaces.map((name) => makeFindings(name, node)),
@@ -76,8 +79,10 @@ export function kernelFinding(release: string): Finding {
   };
 }
 
+const TUN_DEVICE = "/dev/net/tun";
+
 function tunFinding(): Finding {
-  const path = "/dev/net/tun";
+  const path = TUN_DEVICE;
   try {
     // Opening it makes no device yet.
     Deno.openSync(path, { read: true, write: true }).close();
@@ -92,6 +97,16 @@ function tunFinding(): Finding {
         : "Run as root; containers need --device /dev/net/tun.",
     };
   }
+}
+
+/** Without udev the device is root's alone. */
+export async function tunOfService(reader: Reader | undefined): Promise<Finding[]> {
+  if (reader === undefined || !existsSync(TUN_DEVICE) || await reader.mayRead(TUN_DEVICE)) return [];
+  return [{
+    ok: false,
+    what: `${TUN_DEVICE} may not be opened by ${reader.name}, which the service runs as`,
+    remedy: `Let everybody open it, as udev does: chmod 666 ${TUN_DEVICE}, at each boot.`,
+  }];
 }
 
 function interfaceFindings(name: string): Finding[] {

@@ -102,6 +102,9 @@ function serviceArgv(node: LabNode): string[] {
     "set -e",
     "mount -t tmpfs none /mnt",
     ...Object.values(PLACES).map((place) => `mkdir ${place}`),
+    // Where no udev runs it is root's alone.
+    "mknod -m 666 /mnt/tun c 10 200",
+    "mount --bind /mnt/tun /dev/net/tun",
     `mount --bind ${Deno.execPath().replace(/\/[^/]*$/, "")} ${PLACES.deno}`,
     `mount --bind ${denoDirectory()} ${PLACES.cache}`,
     `mount --bind ${REPOSITORY} ${PLACES.repository}`,

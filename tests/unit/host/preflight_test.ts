@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { EXIT, VipfarmError } from "../../../src/core/errors.ts";
 import { capabilityFindings, requireCapabilities } from "../../../src/host/capabilities.ts";
-import { kernelFinding } from "../../../src/host/preflight.ts";
+import { kernelFinding, tunOfService } from "../../../src/host/preflight.ts";
 
 const status = (effective: bigint) =>
   `Name:\tx\nCapEff:\t${effective.toString(16).padStart(16, "0")}\nSeccomp:\t0\n`;
@@ -48,4 +49,17 @@ Deno.test("the kernel must be new enough", () => {
   for (const release of ["4.19.0", "5.9.16-rc1+", "3.10.0-1160.el7"]) {
     assert.equal(kernelFinding(release).ok, false, release);
   }
+});
+
+Deno.test({
+  name: "a device that the service's user may not open is found, with what udev would do",
+  ignore: !existsSync("/dev/net/tun"),
+}, async () => {
+  const as = (may: boolean) => ({ name: "vipfarm", mayRead: () => Promise.resolve(may) });
+  assert.deepEqual(await tunOfService(undefined), []);
+  assert.deepEqual(await tunOfService(as(true)), []);
+  const [finding] = await tunOfService(as(false));
+  assert.equal(finding.ok, false);
+  assert.match(finding.what, /may not be opened by vipfarm/);
+  assert.match(finding.remedy!, /chmod 666 \/dev\/net\/tun/);
 });
