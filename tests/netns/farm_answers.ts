@@ -1,8 +1,9 @@
 /** What the nodes answer to new connections, captured on all of them: no SYN may have two answers. */
 
 import type { Answer } from "../../src/lab/client_protocol.ts";
+import type { LabClient } from "../../src/lab/client.ts";
 import type { Lab } from "../../src/lab/lab.ts";
-import { RST, type SeenPacket, SYN, TCP } from "./farm_frames.ts";
+import { ACK, FIN, RST, type SeenPacket, SYN, TCP } from "./farm_frames.ts";
 import { Tap } from "./farm_tap.ts";
 
 /** TCP header without options, and the kind of the timestamps option (RFC 7323 section 3.2). */
@@ -51,6 +52,35 @@ export class AnswerCaptures {
       )
     );
     return (await Promise.all(read)).flat();
+  }
+}
+
+/** Everything that a client and the first virtual IP say to each other by TCP over IPv4, for whoever has to find out why. */
+export class Conversations {
+  private constructor(readonly client: LabClient, readonly tap: Tap) {}
+
+  static async start(lab: Lab, client: LabClient): Promise<Conversations> {
+    const filter = `tcp and host ${lab.virtualIps.ipv4[0]}`;
+    return new Conversations(client, await Tap.start(lab, client.station.name, "eth0", filter));
+  }
+
+  /** The capture ends; gives what was said from and to a port, a line for each segment. */
+  async stop(): Promise<(port: number) => string[]> {
+    const seen = (await this.tap.stop()).flatMap((frame) => frame.packet === undefined ? [] : [frame]);
+    return (port) =>
+      seen.flatMap(({ atMs, sourceMac, packet }) => {
+        const own = packet!.source === this.client.station.ipv4;
+        if ((own ? packet!.sourcePort : packet!.destinationPort) !== port) return [];
+        const { tcpFlags, sequence, acknowledgement, length } = packet!;
+        const flags = [[SYN, "SYN"], [FIN, "FIN"], [RST, "RST"], [ACK, "ACK"]] as const;
+        const names = flags.flatMap(([bit, name]) => tcpFlags & bit ? [name] : []).join("+");
+        return [
+          `${atMs.toFixed(1)} ${
+            own ? "sent" : `from ${sourceMac}`
+          } ${names} seq ${sequence} ack ${acknowledgement}, ` +
+          `${length} bytes`,
+        ];
+      });
   }
 }
 

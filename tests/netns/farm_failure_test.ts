@@ -7,7 +7,7 @@ import type { Answer } from "../../src/lab/client_protocol.ts";
 import { Lab, LAB_PORTS } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
 import { errorKinds, outageSince } from "../../src/lab/spread.ts";
-import { AnswerCaptures, doublyAnswered, type Segment } from "./farm_answers.ts";
+import { AnswerCaptures, Conversations, doublyAnswered, type Segment } from "./farm_answers.ts";
 import {
   eventsOf,
   ignore,
@@ -301,6 +301,7 @@ async function withPausedNode(pause: (node: LabNode) => Promise<void>): Promise<
   const address = client.station.ipv4;
   const paused = lab.node(3);
   const captures = await AnswerCaptures.start(lab);
+  const conversations = await Conversations.start(lab, client);
   const count = 2_000, everyMs = 4;
   const sources = Array.from({ length: count }, (_, i) => ({ address, port: 20_000 + i }));
   const connecting = client.request({ ...http(lab), count, sources, everyMs, timeoutMs: 2_500 });
@@ -310,6 +311,7 @@ async function withPausedNode(pause: (node: LabNode) => Promise<void>): Promise<
   const answers = await connecting;
   await lab.waitForMembers(lab.nodes.map((node) => node.name));
   const segments = await captures.stop();
+  const told = await conversations.stop();
   for (const other of lab.nodes.filter((node) => node !== paused)) {
     const kinds = (await eventsOf(other)).filter(({ node }) => node === paused.name).map(({ kind }) => kind);
     assert.ok(kinds.includes("member.dead"), `${other.name} has not replaced the paused node: ${kinds}`);
@@ -324,11 +326,16 @@ async function withPausedNode(pause: (node: LabNode) => Promise<void>): Promise<
   );
   assert.deepEqual(doublyAnswered(segments), []);
   const openedBy = new Map(synAcks.map(({ clientPort, node }) => [clientPort, node]));
-  const stray = resets.filter(({ clientPort }) => openedBy.get(clientPort) !== paused.name)
+  // A segment that waits in a ring is overtaken where its bucket turns to the fast path meanwhile (src/README.md): seen is an
+  // acknowledgement that came 27 ms late on a busy machine, when all was said. The kernel of that connection then resets what is over.
+  const isOver = ({ clientPort, node }: Segment) =>
+    openedBy.get(clientPort) === node && answers[clientPort - sources[0].port].node === node;
+  const stray = resets.filter((reset) => openedBy.get(reset.clientPort) !== paused.name && !isOver(reset))
     .map((reset) => ({
       ...reset,
       openedBy: openedBy.get(reset.clientPort),
       answer: answers[reset.clientPort - sources[0].port],
+      conversation: told(reset.clientPort),
     }));
   assert.deepEqual(stray, [], "resets of connections that were opened on survivors");
   assert.ok(outage.over);
