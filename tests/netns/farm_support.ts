@@ -32,10 +32,17 @@ export async function startFarm(options: LabOptions, start: StartOptions = {}): 
 
 /** Starts everything in a lab, and waits until every bucket is claimed by one node. */
 export async function bringUp(lab: Lab, start: StartOptions = {}): Promise<void> {
-  try {
+  await withLogs(lab, async () => {
     await Promise.all([lab.startServices(), lab.startNodes(start)]);
     await Promise.all(lab.clients.map((client) => client.start()));
     await waitForClaims(lab);
+  });
+}
+
+/** Shows what the nodes have logged if `run` fails. */
+export async function withLogs(lab: Lab, run: () => Promise<void>): Promise<void> {
+  try {
+    await run();
   } catch (error) {
     for (const node of lab.nodes) console.log(`log of ${node.name}:\n${await node.log()}`);
     throw error;

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { Lab, LAB_PORTS } from "../../src/lab/lab.ts";
 import { lines } from "../../src/lab/lines.ts";
 import { hasEvent, ignore } from "./farm_failure_support.ts";
+import { withLogs } from "./farm_support.ts";
 import type { UdpFlowState } from "./farm_udp_client.ts";
 
 const FLOWS = 300;
@@ -91,8 +92,9 @@ Deno.test(
 
     Deno.kill(n1.daemon!.pid, "SIGUSR2");
     await lab.waitFor(hasEvent(n1, "program.replaced"), 30_000, "the program to be replaced");
-    const end = await flows.goOn();
-    assertStayed(start, end, "the program of their node was replaced");
+    await withLogs(lab, async () => {
+      assertStayed(start, await flows.goOn(), "the program of their node was replaced");
+    });
 
     const later = new Flows(lab, FLOWS);
     const fresh = await later.goOn();
