@@ -20,6 +20,14 @@ function cutOff(world: World, [n1, ...others]: SimulatedNode[]): void {
   for (const other of others) world.cutBothWays(n1, other);
 }
 
+/** Everybody hears everybody again; after a while, who has what. */
+function cutEnds(world: World, whileMs: number): void {
+  world.note("", "the cut ends");
+  world.heal();
+  world.run(whileMs);
+  shares(world);
+}
+
 story(
   "one_way_cut",
   "n1 is not heard by n2, but hears it: n1 stops, and joins when it is heard again.",
@@ -33,10 +41,7 @@ story(
     world.run(1550);
     shares(world);
     states(world, n1);
-    world.note("", "the cut ends");
-    world.heal();
-    world.run(1000);
-    shares(world);
+    cutEnds(world, 1000);
   },
 );
 
@@ -54,10 +59,7 @@ story(
     world.run(2000);
     shares(world);
     states(world, n3);
-    world.note("", "the cut ends");
-    world.heal();
-    world.run(1500);
-    shares(world);
+    cutEnds(world, 1500);
   },
 );
 
@@ -74,10 +76,7 @@ story(
     world.run(1000);
     shares(world);
     states(world, n3);
-    world.note("", "the cut ends");
-    world.heal();
-    world.run(1500);
-    shares(world);
+    cutEnds(world, 1500);
   },
 );
 
@@ -164,10 +163,7 @@ story(
     cutOff(world, farm(world, "n1", "n2", "n3"));
     world.run(1000);
     shares(world);
-    world.note("", "the cut ends");
-    world.heal();
-    world.run(300);
-    shares(world);
+    cutEnds(world, 300);
   },
 );
 
@@ -183,10 +179,7 @@ story(
     world.run(1000);
     shares(world);
     states(world, nodes[0]);
-    world.note("", "the cut ends");
-    world.heal();
-    world.run(1000);
-    shares(world);
+    cutEnds(world, 1000);
   },
   { kind: "majority", expected: THREE },
 );
