@@ -30,16 +30,17 @@ async function ask(question: Question): Promise<void> {
   const query = new URLSearchParams({ client: question.client });
   if (question.service !== "") query.set("service", question.service);
   if (question.port !== "") query.set("port", question.port);
+  let found: ExplanationAnswer | undefined, problem = "";
   try {
-    answer.value = await get<ExplanationAnswer>(`/api/v1/explain?${query}`);
-    refused.value = "";
+    found = await get<ExplanationAnswer>(`/api/v1/explain?${query}`);
   } catch (error) {
-    answer.value = undefined;
-    refused.value = error instanceof Refusal
-      ? `${error.message}. ${error.remedy}`
-      : "The node does not answer.";
+    problem = error instanceof Refusal ? `${error.message}. ${error.remedy}` : "The node does not answer.";
   }
-  askedBucket.value = answer.value?.bucket;
+  // Something else was asked meanwhile: answers may overtake each other.
+  if (asked.peek() !== question) return;
+  answer.value = found;
+  refused.value = problem;
+  askedBucket.value = found?.bucket;
 }
 
 /** What an answer depends on: whoever changes state or weight may change it. */
@@ -70,14 +71,14 @@ function submit(question: Question): void {
 export function Who() {
   const question = typed.value;
   const services = farm.value!.services;
-  const set = (part: Partial<Question>) => typed.value = { ...question, ...part };
+  const set = (part: Partial<Question>) => typed.value = { ...typed.peek(), ...part };
   return (
     <section id="who" class="panel" aria-labelledby="who-title">
       <h2 id="who-title">Who serves client X?</h2>
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          submit(question);
+          submit(typed.peek());
         }}
       >
         <div class="wide">
@@ -113,7 +114,7 @@ export function Who() {
           </select>
         </div>
         <button class="primary" type="submit" disabled={!fresh.value}>Tell me</button>
-        <button type="button" disabled={!fresh.value} onClick={() => submit({ ...question, ...EXAMPLE })}>
+        <button type="button" disabled={!fresh.value} onClick={() => submit({ ...typed.peek(), ...EXAMPLE })}>
           Try an example
         </button>
       </form>
