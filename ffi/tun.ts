@@ -26,7 +26,8 @@ import {
 import { ifreq, iovec, virtio_net_hdr } from "./layout/structs.ts";
 import { cString, errno, libc } from "./libc.ts";
 
-const DEVICE = "/dev/net/tun";
+/** What makes TUN devices, for whoever may open it. */
+export const TUN_DEVICE = "/dev/net/tun";
 
 /** One open TUN device. Threads share it by its number: one opens it, the others `adopt` it. */
 export class TunDevice {
@@ -58,12 +59,12 @@ export class TunDevice {
         remedy: "choose a shorter name",
       });
     }
-    const fd = libc.open(cString(DEVICE), O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    const fd = libc.open(cString(TUN_DEVICE), O_RDWR | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
       throw new SystemError({
         operation: "open TUN control device",
         errno: errno(),
-        value: DEVICE,
+        value: TUN_DEVICE,
         remedy:
           "load the kernel module tun (`modprobe tun`), and run as root, or let the user open the device " +
           "(`chmod 666 /dev/net/tun`, as udev does: what makes an interface is CAP_NET_ADMIN)",

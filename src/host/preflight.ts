@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { addresses, links } from "../../ffi/rtnetlink.ts";
+import { TUN_DEVICE } from "../../ffi/tun.ts";
 import { checkAgainstHost } from "../config/host_check.ts";
 import { hostInterfaces } from "../config/host_interfaces.ts";
 import { type FarmConfig, forNode, type NodeConfig, problemAt } from "../config/load.ts";
@@ -78,8 +79,6 @@ export function kernelFinding(release: string): Finding {
     remedy: `Use Linux ${KERNEL_MIN.join(".")} or later.`,
   };
 }
-
-const TUN_DEVICE = "/dev/net/tun";
 
 function tunFinding(): Finding {
   const path = TUN_DEVICE;

@@ -66,12 +66,13 @@ export class Conversations {
 
   /** The capture ends; gives what was said from and to a port, a line for each segment. */
   async stop(): Promise<(port: number) => string[]> {
-    const seen = (await this.tap.stop()).flatMap((frame) => frame.packet === undefined ? [] : [frame]);
+    const seen = await this.tap.stop();
     return (port) =>
       seen.flatMap(({ atMs, sourceMac, packet }) => {
-        const own = packet!.source === this.client.station.ipv4;
-        if ((own ? packet!.sourcePort : packet!.destinationPort) !== port) return [];
-        const { tcpFlags, sequence, acknowledgement, length } = packet!;
+        if (packet === undefined) return [];
+        const own = packet.source === this.client.station.ipv4;
+        if ((own ? packet.sourcePort : packet.destinationPort) !== port) return [];
+        const { tcpFlags, sequence, acknowledgement, length } = packet;
         const flags = [[SYN, "SYN"], [FIN, "FIN"], [RST, "RST"], [ACK, "ACK"]] as const;
         const names = flags.flatMap(([bit, name]) => tcpFlags & bit ? [name] : []).join("+");
         return [
@@ -110,6 +111,11 @@ function echoedTimestamp(tcp: Uint8Array): number | undefined {
   return undefined;
 }
 
+/** Which node answered the SYN of each of the client's ports; where several did, the last that is told of. */
+export function openers(segments: readonly Segment[]): ReadonlyMap<number, string> {
+  return new Map(segments.filter(({ syn }) => syn).map(({ clientPort, node }) => [clientPort, node]));
+}
+
 /**
  * Attempts that failed, but those whose connection this node had opened and took along: its successor resets them. Every
  * client needs ports of its own.
@@ -119,9 +125,7 @@ export function failedBeyond(
   answers: readonly Answer[],
   segments: readonly Segment[],
 ): readonly Answer[] {
-  const openedBy = new Map(
-    segments.filter(({ syn, rst }) => syn && !rst).map(({ clientPort, node }) => [clientPort, node]),
-  );
+  const openedBy = openers(segments);
   return answers.filter(({ error, port }) =>
     error !== undefined && !(error === "ECONNRESET" && openedBy.get(port) === node)
   );

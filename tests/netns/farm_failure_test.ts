@@ -7,7 +7,7 @@ import type { Answer } from "../../src/lab/client_protocol.ts";
 import { Lab, LAB_PORTS } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
 import { errorKinds, outageSince } from "../../src/lab/spread.ts";
-import { AnswerCaptures, Conversations, doublyAnswered, type Segment } from "./farm_answers.ts";
+import { AnswerCaptures, Conversations, doublyAnswered, openers, type Segment } from "./farm_answers.ts";
 import {
   eventsOf,
   ignore,
@@ -325,7 +325,7 @@ async function withPausedNode(pause: (node: LabNode) => Promise<void>): Promise<
       `${outage.failed} failed (${errorKinds(answers)})`,
   );
   assert.deepEqual(doublyAnswered(segments), []);
-  const openedBy = new Map(synAcks.map(({ clientPort, node }) => [clientPort, node]));
+  const openedBy = openers(segments);
   // A segment that waits in a ring is overtaken where its bucket turns to the fast path meanwhile (src/README.md): seen is an
   // acknowledgement that came 27 ms late on a busy machine, when all was said. The kernel of that connection then resets what is over.
   const isOver = ({ clientPort, node }: Segment) =>
