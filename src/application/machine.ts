@@ -20,9 +20,6 @@ import {
   type Surroundings,
 } from "./types.ts";
 
-/** Why start, stop and restart are refused; who ordered them knows the remedy by it. */
-export const NO_APPLICATION = "no application is configured";
-
 /** The machine of a node that nothing has happened to. */
 export function newMachine(nowMs: number): Machine {
   return {
@@ -51,6 +48,7 @@ export function step(machine: Machine, surroundings: Surroundings, nowMs: number
 }
 
 const done = (text: string): OrderAnswer => ({ code: "done", text });
+const unchanged = (text: string): OrderAnswer => ({ code: "unchanged", text });
 
 class Stepper {
   readonly effects: Effect[] = [];
@@ -280,7 +278,7 @@ class Stepper {
     if (verb === "drain") return this.#drain();
     if (verb === "resume") return this.#resume();
     if (this.surroundings.application === undefined) {
-      return { code: "refused", text: NO_APPLICATION };
+      return { code: "no_application", text: "no application is configured" };
     }
     this.#set({ attempts: [] });
     if (verb === "stop") return this.#orderedStop();
@@ -288,7 +286,7 @@ class Stepper {
   }
 
   #drain(): OrderAnswer {
-    if (this.machine.drained) return done("was draining already");
+    if (this.machine.drained) return unchanged("was draining already");
     this.#set({ drained: true });
     this.#settle();
     return done("drain begun");
@@ -299,7 +297,7 @@ class Stepper {
     this.#set({ drained: false, attempts: [] });
     if (state === "failed") this.#begin("by order, after it had failed");
     else if (!drained) {
-      return done(maintenance ? "was drained by the maintenance file only" : "was not draining");
+      return unchanged(maintenance ? "was drained by the maintenance file only" : "was not draining");
     } else this.#heedDemand();
     return done(maintenance ? "resumed, but for the maintenance file" : "resume begun");
   }
@@ -311,16 +309,16 @@ class Stepper {
     else if (job?.kind === "scripts" && job.run === "stop") {
       this.#set({ job: { ...job, then: { to: "start", atMs: this.nowMs } } });
     } else if (state === "stopped" || state === "failed") this.#begin("by order");
-    else return done(state === "starting" ? "was starting already" : "was running already");
+    else return unchanged(state === "starting" ? "was starting already" : "was running already");
     this.#settle();
     return done("start begun");
   }
 
   #orderedStop(): OrderAnswer {
     const { state, job } = this.machine;
-    if (state === "stopped") return done("was stopped already");
+    if (state === "stopped") return unchanged("was stopped already");
     if (job?.kind === "scripts" && job.run === "stop") {
-      if (job.then.to === "stopped") return done("was stopping already");
+      if (job.then.to === "stopped") return unchanged("was stopping already");
       this.#set({ job: { ...job, then: { to: "stopped" } }, reason: "by order" });
     } else if (runs(state)) this.#drainThen("stop");
     else this.#stop({ to: "stopped" }, "by order");
@@ -330,7 +328,7 @@ class Stepper {
   #orderedRestart(): OrderAnswer {
     const { state, job } = this.machine;
     if (!runs(state)) return this.#orderedStart();
-    if (job?.kind === "drain" && job.then === "restart") return done("was restarting already");
+    if (job?.kind === "drain" && job.then === "restart") return unchanged("was restarting already");
     this.#drainThen("restart");
     return done("restart begun");
   }

@@ -115,7 +115,7 @@ export type Effect =
 
 /** An answer to an order, as it travels in a heartbeat. */
 export interface OrderAnswer {
-  readonly code: "done" | "refused";
+  readonly code: "done" | "unchanged" | "no_application" | "refused";
   readonly text: string;
 }
 

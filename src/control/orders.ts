@@ -1,18 +1,16 @@
 /** Orders that this node gave, until the farm has answered them. */
-import { NO_APPLICATION } from "../application/machine.ts";
 import { type OrderResult, type OrderVerb } from "../admin/source.ts";
 import { type FromMembership } from "../thread_messages.ts";
-import { type Order, ORDERS_MAX } from "../wire/heartbeat.ts";
-import { FILE_HAS_ERRORS, NEEDS_RESTART } from "./reload.ts";
+import { type AnswerCode, type Order, ORDERS_MAX } from "../wire/heartbeat.ts";
 
 type Result = Extract<FromMembership, { kind: "orderResult" }>;
 
-/** What to do about an order that was not carried out, by how the node's own words begin: only they travel. */
-const REMEDIES: ReadonlyArray<readonly [string, string]> = [
-  [NO_APPLICATION, "Give the file an `application` (see config/vipfarm.yaml)."],
-  [NEEDS_RESTART, "Copy the file to all nodes, then restart the daemon on one after the other."],
-  [FILE_HAS_ERRORS, "`vipfarm check -c FILE` there says which."],
-];
+/** What to do about an order that was not carried out, where the node's log is not the place to look. */
+const REMEDIES: Partial<Record<AnswerCode, string>> = {
+  no_application: "Give the file an `application` (see config/vipfarm.yaml).",
+  needs_restart: "Copy the file to all nodes, then restart the daemon on one after the other.",
+  file_has_errors: "`vipfarm check -c FILE` there says which.",
+};
 
 export class Orders {
   readonly #pending = new Map<string, (result: OrderResult) => void>();
@@ -39,8 +37,8 @@ export class Orders {
   settle({ id, target, code, text }: Result): void {
     const resolve = this.#pending.get(id);
     this.#pending.delete(id);
-    if (code === "done") {
-      resolve?.({ outcome: text.startsWith("was ") ? "unchanged" : "done", message: `${target}: ${text}` });
+    if (code === "done" || code === "unchanged") {
+      resolve?.({ outcome: code, message: `${target}: ${text}` });
     } else if (code === "unanswered") {
       resolve?.({
         outcome: "refused",
@@ -51,9 +49,9 @@ export class Orders {
     } else {
       resolve?.({
         outcome: "refused",
-        code: code === "refused" ? "order_refused" : "order_failed",
+        code: code === "failed" ? "order_failed" : "order_refused",
         message: text, // who asked has named the node
-        remedy: REMEDIES.find(([words]) => text.startsWith(words))?.[1] ?? `Look at the log of ${target}.`,
+        remedy: REMEDIES[code] ?? `Look at the log of ${target}.`,
       });
     }
   }

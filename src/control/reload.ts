@@ -2,10 +2,7 @@
 import { type FarmConfig } from "../config/load.ts";
 import { messageOf } from "../core/errors.ts";
 import { type FarmEventInit } from "../core/events.ts";
-
-/** Why a reload is refused; who ordered it knows the remedy by it. */
-export const FILE_HAS_ERRORS = "the file has errors";
-export const NEEDS_RESTART = "needs a restart";
+import { type AnswerCode } from "../wire/heartbeat.ts";
 
 /**
  * The keys of the file that differ and need a restart of the daemon. Empty: everything that differs can be applied
@@ -75,9 +72,12 @@ function differing(before: Record<string, unknown>, after: Record<string, unknow
   return [...keys].filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]));
 }
 
+/** Why a reload is refused; who ordered it knows the remedy by it. */
+type Refusal = Extract<AnswerCode, "refused" | "file_has_errors" | "needs_restart">;
+
 /** What became of a reload. `text` travels in a heartbeat, which cuts it. */
 export interface Reloaded {
-  readonly code: "done" | "refused";
+  readonly code: "done" | Refusal;
   readonly text: string;
 }
 
@@ -112,9 +112,9 @@ export class Reloader {
 
   async #reload(): Promise<Reloaded> {
     const next = await this.parts.reread();
-    if (next === undefined) return this.#refuse(FILE_HAS_ERRORS);
+    if (next === undefined) return this.#refuse("the file has errors", "file_has_errors");
     const restart = needsRestart(this.#config, next);
-    if (restart.length > 0) return this.#refuse(`${NEEDS_RESTART}: ${restart.join(", ")}`);
+    if (restart.length > 0) return this.#refuse(`needs a restart: ${restart.join(", ")}`, "needs_restart");
     const changed = changedSettings(this.#config, next);
     const problem = this.#take(next);
     if (problem !== undefined) return this.#refuse(problem);
@@ -149,12 +149,12 @@ export class Reloader {
     return undefined;
   }
 
-  #refuse(text: string): Reloaded {
+  #refuse(text: string, code: Refusal = "refused"): Reloaded {
     this.parts.record({
       severity: "error",
       kind: "config.not_reloaded",
       message: `The configuration stays as it was: ${text}.`,
     });
-    return { code: "refused", text };
+    return { code, text };
   }
 }

@@ -55,7 +55,15 @@ export interface Order {
   readonly issuedBy: string;
 }
 
-export type AnswerCode = "done" | "refused" | "failed";
+/** The reasons that have a remedy of their own are told apart from other refusals. */
+export type AnswerCode =
+  | "done"
+  | "refused"
+  | "failed"
+  | "unchanged"
+  | "no_application"
+  | "file_has_errors"
+  | "needs_restart";
 
 /** What became of an order. */
 export interface Answer {
@@ -113,7 +121,15 @@ const TABLES_MAX = SERVICES_MAX + 1;
 const STATES: readonly WireState[] = ["joining", "up", "draining", "leaving", "left"];
 const STATUSES: readonly HeardMember["status"][] = ["heard", "suspect", "remembered"];
 const VERBS: readonly OrderVerb[] = ["drain", "resume", "weight", "start", "stop", "restart", "reload"];
-const CODES: readonly AnswerCode[] = ["done", "refused", "failed"];
+const CODES: readonly AnswerCode[] = [
+  "done",
+  "refused",
+  "failed",
+  "unchanged",
+  "no_application",
+  "file_has_errors",
+  "needs_restart",
+];
 const NAME = /^[A-Za-z0-9._-]{1,63}$/;
 const ORDER_ID = /^[0-9a-f]{16}$/;
 const FLAG_BINDING = 1;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Orders } from "../../../src/control/orders.ts";
-import { type Order, ORDERS_MAX } from "../../../src/wire/heartbeat.ts";
+import { type AnswerCode, type Order, ORDERS_MAX } from "../../../src/wire/heartbeat.ts";
 
 Deno.test("as many orders wait as a heartbeat carries; one more is refused at once, and not given", async () => {
   const given: Order[] = [];
@@ -20,16 +20,24 @@ Deno.test("a refusal comes with its own remedy, and does not name the node again
   const given: Order[] = [];
   const orders = new Orders("n1", (order) => void given.push(order));
   const remedies = {
-    "no application is configured": /^Give the file an `application`/,
-    "needs a restart: services": /^Copy the file to all nodes, then restart/,
-    "the file has errors": /^`vipfarm check -c FILE` there/,
-    "it is stopping": /^Look at the log of n2\.$/,
+    no_application: /^Give the file an `application`/,
+    needs_restart: /^Copy the file to all nodes, then restart/,
+    file_has_errors: /^`vipfarm check -c FILE` there/,
+    refused: /^Look at the log of n2\.$/,
   };
-  for (const [text, remedy] of Object.entries(remedies)) {
+  for (const [code, remedy] of Object.entries(remedies)) {
+    const text = `the node's own words for ${code}`;
     const refused = orders.give("n2", "reload");
-    orders.settle({ kind: "orderResult", id: given.at(-1)!.id, target: "n2", code: "refused", text });
+    orders.settle({
+      kind: "orderResult",
+      id: given.at(-1)!.id,
+      target: "n2",
+      code: code as AnswerCode,
+      text,
+    });
     const result = await refused;
     assert.ok(result.outcome === "refused" && result.message === text, JSON.stringify(result));
+    assert.equal(result.code, "order_refused");
     assert.match(result.remedy, remedy);
   }
 });
