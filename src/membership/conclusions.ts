@@ -119,7 +119,7 @@ export abstract class Conclusions extends MembershipState {
 
   /** Rule 14: two that a third hears, but not each other, agree on nothing, so one of them steps back. */
   #yield(nowMs: number): void {
-    const cause = this.#strangerCause(nowMs) ?? this.#deafCause(nowMs);
+    const cause = this.#strangerCause(nowMs) ?? this.#deafCause(nowMs) ?? this.#replacedCause();
     if (cause !== undefined) this.rejoin(this.own.incarnation + 1, cause, nowMs);
   }
 
@@ -143,6 +143,14 @@ export abstract class Conclusions extends MembershipState {
       nowMs - member.lastHeardMs >= timing.UNHEARD_INTERVALS * member.intervalMs
     );
     return deaf && `its settings do not reach ${deaf.name}, which ${deaf.word?.by} hears`;
+  }
+
+  /** One that is heard has replaced this node; those that are not heard kept it by that one's word. */
+  #replacedCause(): string | undefined {
+    const by = this.replacer();
+    const unheard = by && this.members.values().find((member) => member.confirmed && member.suspect);
+    return unheard &&
+      `${by.name} has replaced it, and so may ${unheard.name} have, which this node does not hear`;
   }
 
   /** Starts anew: nothing is claimed, and every member has to list the new incarnation first. */

@@ -12,9 +12,10 @@ const VERSION_WAITING = 1;
 
 /** The last that somebody said of a member which this node had not heard of itself. */
 export interface Word {
-  /** Who said it, in which incarnation of its own. */
+  /** Who said it first, in which incarnation of its own. */
   readonly by: string;
   readonly byIncarnation: number;
+  /** When it said so for the last time. */
   readonly atMs: number;
   readonly incarnation: number;
   /** Of the heartbeat that it had heard, as lists echo it. */
@@ -25,7 +26,7 @@ export interface Word {
 export function takeWord(teller: Member, members: ReadonlyMap<string, Member>, nowMs: number): void {
   for (const said of teller.hears) {
     const member = members.get(said.name);
-    if (member === undefined || !isNews(said, member)) continue;
+    if (member === undefined || !(isNews(said, member) || isStillSaid(said, member, teller))) continue;
     // Who only waits need not be kept: its list, which nobody hears, would keep others waiting for it.
     if (said.incarnation === member.incarnation && said.settingsVersion <= VERSION_WAITING) continue;
     member.word = {
@@ -50,6 +51,16 @@ export function isNews(said: HeardMember, member: Member): boolean {
   const { word } = member;
   return isLater(said, member.incarnation, echoOf(member.sequence)) &&
     (word === undefined || isLater(said, word.incarnation, word.echo));
+}
+
+/**
+ * Whether the teller goes on saying what it was the first to say: it says it until it replaces the member, and of that, too, it
+ * tells. Only who knows more than this node counts, or the two would keep a dead member for each other.
+ */
+function isStillSaid(said: HeardMember, { word, incarnation, sequence }: Member, teller: Member): boolean {
+  return word?.by === teller.name && word.byIncarnation === teller.incarnation &&
+    said.incarnation === word.incarnation && said.echo === word.echo &&
+    isLater(said, incarnation, echoOf(sequence));
 }
 
 function isLater(said: HeardMember, incarnation: number, echo: number): boolean {

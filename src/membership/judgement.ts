@@ -7,7 +7,12 @@ import { RECORDING_AGE_MS, UNCONFIRMED_INTERVALS } from "./timing.ts";
 
 /** Whether the member has listed our current incarnation as heard. */
 export function listsUs(member: Member, own: OwnSettings): boolean {
-  return member.listing?.incarnation === own.incarnation && member.listing.status === "heard";
+  return isListed(member, own) && member.listing!.status === "heard";
+}
+
+/** Whether it has listed our current incarnation as heard, or as missed but not replaced yet. */
+export function isListed({ listing }: Member, own: OwnSettings): boolean {
+  return listing?.incarnation === own.incarnation && listing.status !== "remembered";
 }
 
 /**
@@ -27,10 +32,8 @@ export function knowsUs(member: Member, own: OwnSettings): boolean {
  * settings as they are then.
  */
 export function mustAcknowledge(member: Member, own: OwnSettings): boolean {
-  const listing = member.listing;
-  const lists = listing?.incarnation === own.incarnation && listing.status !== "remembered";
-  if (lists && listing.settingsVersion === own.version) return false;
-  return member.binding || (lists && listing.status === "heard");
+  if (isListed(member, own) && member.listing!.settingsVersion === own.version) return false;
+  return member.binding || listsUs(member, own);
 }
 
 /** Rule 9: never answered, and its wall clock says that it was recorded long ago. */

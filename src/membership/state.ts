@@ -12,7 +12,7 @@ import { Herald } from "./herald.ts";
 import { Holds } from "./holds.ts";
 import { Joining } from "./joining.ts";
 import { aliveMs, type Stranger, strangers } from "./hearsay.ts";
-import { isRecording, knowsUs, listsUs, mustAcknowledge } from "./judgement.ts";
+import { isListed, isRecording, knowsUs, listsUs, mustAcknowledge } from "./judgement.ts";
 import { type Member, restoreMember, saveMember } from "./member.ts";
 import { OrderDesk } from "./orders.ts";
 import { OtherVersions } from "./other_versions.ts";
@@ -331,6 +331,13 @@ export abstract class MembershipState {
       if (this.own.isEntering || stranger.name < this.name) return stranger;
     }
     return undefined;
+  }
+
+  /** Rule 14: a live member that knew this node in its present incarnation, and has taken it out. */
+  protected replacer(): Member | undefined {
+    return this.members.values().find((member) =>
+      member.confirmed && !member.suspect && member.binding && !isListed(member, this.own)
+    );
   }
 
   /** Rule 4: how long a heartbeat that was sent lets this node claim. */

@@ -64,6 +64,27 @@ story(
 );
 
 story(
+  "unheard_replaced",
+  "n1 and n3 do not hear each other; n2 misses n3 for so long that both replace it: though n2 hears it again, it joins anew.",
+  (world) => {
+    const [n1, n2, n3] = farm(world, "n1", "n2", "n3");
+    world.strict = true;
+    world.note("", "n1 and n3 do not hear each other");
+    world.cutBothWays(n1, n3);
+    world.run(2000);
+    world.note("", "what n3 sends does not reach n2");
+    world.cut(n3, n2);
+    world.run(550);
+    world.note("", "it does again");
+    world.cuts.delete("n3>n2");
+    world.run(1500);
+    shares(world);
+    states(world, n3);
+    cutEnds(world, 1500);
+  },
+);
+
+story(
   "healed_in_part",
   "n1 was alone, then n2 hears it again, and n3 does not: of the two that only n2 hears, the larger name steps back.",
   (world) => {

@@ -33,15 +33,28 @@ Deno.test("news is a later heartbeat than was heard or heard of, also where its 
   assert.ok(!isNews(said("n2", { echo: 2 ** 32 - 3 }), member("n2", { sequence: 2 ** 32 + 3 })));
 });
 
-Deno.test("the word of a third counts from when it came, and once", () => {
+Deno.test("the word of a third counts as long as it says so, and of those who say the same, the first", () => {
   const n2 = member("n2"), n3 = member("n3", { hears: [said("n2")] });
-  const members = farmOf(n2, n3);
+  const n4 = member("n4", { hears: [said("n2")] }), members = farmOf(n2, n3, n4);
   takeWord(n3, members, 400);
   assert.equal(aliveMs(n2), 400);
-  takeWord(n3, members, 500);
+  takeWord(n4, members, 450);
   assert.equal(aliveMs(n2), 400, "nothing new was said");
+  takeWord(n3, members, 500);
+  assert.equal(aliveMs(n2), 500, "it has not replaced it");
+  n3.incarnation++;
+  takeWord(n3, members, 550);
+  assert.equal(aliveMs(n2), 500, "it starts anew, and says what it once said");
   n2.lastHeardMs = 600;
   assert.equal(aliveMs(n2), 600, "heard itself, it needs no word");
+});
+
+Deno.test("nobody is kept by the word of one that heard less, or two would keep a dead one for each other", () => {
+  const n2 = member("n2"), n3 = member("n3", { hears: [said("n2")] }), members = farmOf(n2, n3);
+  takeWord(n3, members, 400);
+  Object.assign(n2, { sequence: 11, lastHeardMs: 450 });
+  takeWord(n3, members, 500);
+  assert.equal(aliveMs(n2), 450, "n3 has heard the same heartbeat, and no later one");
 });
 
 Deno.test("who knew most takes its word back with its list, but not by starting anew", () => {
