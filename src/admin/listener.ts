@@ -14,7 +14,10 @@ import { failureBody } from "./failure.ts";
 export interface ListenerLimits {
   /** Connections at once: some dozens of consoles, with all their streams and requests, have room. */
   readonly connectionsMax: number;
-  /** Of those, from one address: a single client cannot keep all others out. */
+  /**
+   * Of those, from one address: a single client cannot keep all others out. Some twenty consoles behind one proxy have
+   * room. On each connection 64 KiB of requests may come in one piece, which `node:http` reads whole: 4 MB for a moment.
+   */
   readonly connectionsOfAddressMax: number;
   /** Time for the headers of a request to arrive, and for a TLS handshake. */
   readonly headersWaitMs: number;
@@ -25,8 +28,8 @@ export interface ListenerLimits {
 }
 
 export const LIMITS: ListenerLimits = {
-  connectionsMax: 512,
-  connectionsOfAddressMax: 384,
+  connectionsMax: 384,
+  connectionsOfAddressMax: 128,
   headersWaitMs: 10_000,
   requestWaitMs: 15_000,
   idleMs: 45_000,
@@ -34,6 +37,11 @@ export const LIMITS: ListenerLimits = {
 
 /** Largest request head: a token and the headers of a browser take two. */
 const HEAD_BYTES_MAX = 16 * 1024;
+/**
+ * Requests of one connection whose answers have not gone out, pipelined (RFC 9112 section 9.3.2), as no browser does. They are kept with
+ * their answers for as long as a client does not read, so whoever sends more is cut off.
+ */
+export const PIPELINED_MAX = 16;
 /** A connection without a request under way is kept so long for the next. */
 const KEEP_ALIVE_MS = 10_000;
 
@@ -53,6 +61,8 @@ export type Handler = (request: Request, from: RemoteAddress) => Response | Prom
 export class Listener {
   readonly #server: http.Server | https.Server;
   readonly #answering = new Set<Promise<void>>();
+  /** For each connection, the answers that have not gone out. */
+  readonly #pipelines = new WeakMap<Socket, Set<http.ServerResponse>>();
   readonly #connections = new Map<string, number>();
 
   private constructor(handler: Handler, certificate: Certificate | undefined, limits: ListenerLimits) {
@@ -77,9 +87,12 @@ export class Listener {
       // Probes of HTTP/1.0 send no Host.
       { overrideGlobalObjects: false, hostname: "localhost", errorHandler: () => malformed() },
     );
+    const take: http.RequestListener = (incoming, outgoing) => {
+      if (this.#admit(incoming.socket, outgoing)) void listener(incoming, outgoing);
+    };
     this.#server = certificate === undefined
-      ? http.createServer(options, listener)
-      : https.createServer({ ...options, cert: certificate.certificate, key: certificate.key }, listener);
+      ? http.createServer(options, take)
+      : https.createServer({ ...options, cert: certificate.certificate, key: certificate.key }, take);
     this.#server.maxConnections = limits.connectionsMax;
     this.#server.timeout = limits.idleMs;
     this.#server.on("connection", (socket: Socket) => this.#count(socket, limits.connectionsOfAddressMax));
@@ -127,6 +140,27 @@ export class Listener {
     clearTimeout(timer);
     this.#server.closeAllConnections();
     await closed;
+  }
+
+  /** Whether a request may be answered: its connection has not sent too many ahead. */
+  #admit(socket: Socket, outgoing: http.ServerResponse): boolean {
+    if (socket.destroyed) return false;
+    let pipeline = this.#pipelines.get(socket);
+    if (pipeline === undefined) {
+      const answers = pipeline = new Set<http.ServerResponse>();
+      this.#pipelines.set(socket, answers);
+      // Only the first is told that the client has gone: what waits behind it, a stream perhaps, would wait for ever.
+      socket.once("close", () => {
+        for (const answer of answers) answer.emit("close");
+      });
+    }
+    if (pipeline.size === PIPELINED_MAX) {
+      socket.destroy();
+      return false;
+    }
+    pipeline.add(outgoing);
+    outgoing.once("close", () => pipeline.delete(outgoing));
+    return true;
   }
 
   #count(socket: Socket, most: number): void {

@@ -1,7 +1,7 @@
 /** Slow, greedy and silent clients, and TLS: what a listening socket bears. */
 import assert from "node:assert/strict";
 import { createAdminApp } from "../../../src/admin/app.ts";
-import { LIMITS } from "../../../src/admin/listener.ts";
+import { LIMITS, PIPELINED_MAX } from "../../../src/admin/listener.ts";
 import { type AdminServer, serveAdmin } from "../../../src/admin/server.ts";
 import { PlainFarm } from "./farm.ts";
 import { makeCertificate, opensslIsHere } from "./openssl.ts";
@@ -54,6 +54,18 @@ async function untilClosed(connection: Deno.Conn, waitMs = 20_000): Promise<stri
     clearTimeout(timer);
   }
   return text;
+}
+
+/** Waits until so many event streams are open. */
+async function untilStreams(port: number, count: number): Promise<void> {
+  const line = `vipfarm_admin_event_streams ${count}\n`;
+  const deadlineMs = performance.now() + 20_000;
+  for (;;) {
+    const metrics = await fetch(`http://127.0.0.1:${port}/metrics`).then((response) => response.text());
+    if (metrics.includes(line)) return;
+    assert.ok(performance.now() < deadlineMs, `there were never ${count} streams`);
+    await new Promise((next) => setTimeout(next, 20));
+  }
 }
 
 Deno.test("a client that sends its headers drop by drop is cut off, and others are served meanwhile", async () => {
@@ -149,15 +161,38 @@ Deno.test("a connection on which nothing moves is closed, also when its client d
           message: text,
         });
       }
-      const streams = async (count: number) => {
-        const metrics = await fetch(`http://127.0.0.1:${port}/metrics`).then((r) => r.text());
-        return metrics.includes(`vipfarm_admin_event_streams ${count}\n`);
-      };
-      while (!await streams(1));
-      while (!await streams(0)) await new Promise((next) => setTimeout(next, 50));
+      await untilStreams(port, 1);
+      await untilStreams(port, 0);
       deaf.close();
     },
   );
+});
+
+Deno.test("a client that sends many requests without waiting for answers is cut off", async () => {
+  await serving({}, async (port) => {
+    const greedy = await connect(port);
+    const text = untilClosed(greedy);
+    await greedy.write(encoder.encode("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1_000)));
+    const answers = (await text)?.split("HTTP/1.1 200").length ?? Infinity;
+    assert.ok(answers - 1 <= PIPELINED_MAX, `${answers - 1} answers`);
+    const few = await connect(port);
+    const last = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    await few.write(encoder.encode(last.replace("close", "keep-alive").repeat(PIPELINED_MAX - 1) + last));
+    assert.equal((await untilClosed(few))?.split("HTTP/1.1 200").length, PIPELINED_MAX + 1);
+  });
+});
+
+Deno.test("what waits behind a stream ends with its connection, and no stop waits for it", async () => {
+  await serving({ graceMs: 60_000 }, async (port, server) => {
+    const client = await connect(port);
+    await client.write(encoder.encode("GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(5)));
+    await untilStreams(port, 5);
+    client.close();
+    await untilStreams(port, 0);
+    const startMs = performance.now();
+    await server.shutdown();
+    assert.ok(performance.now() - startMs < 30_000);
+  });
 });
 
 // ---- TLS ----
