@@ -66,7 +66,7 @@ class Stepper {
         return this.#settle();
       case "health":
         this.#set({ services: input.services, demand: input.application });
-        return this.#heedDemand();
+        return this.#settle();
       case "scripts":
         return this.#ended(input);
       case "drained":
@@ -113,14 +113,24 @@ class Stepper {
     this.effects.push({ kind: "run", run: job.run, id: job.id });
   }
 
-  /** The state that a running application leaves the node in. */
+  /**
+   * The state that a running application leaves the node in, or what checks ask for: they do so once, so it is done
+   * whenever nothing stands against it any more. Whoever has drained the node is at work on it: nothing is restarted
+   * or stopped under their hands.
+   */
   #settle(started = false): undefined {
-    const { state, drained, maintenance, services, job } = this.machine;
-    if (!(started || runs(state)) || job?.kind === "drain") return;
+    const { state, drained, maintenance, services, demand, job } = this.machine;
+    const { node, application } = this.surroundings;
+    if (!(started || runs(state)) || job !== undefined) return;
     if (drained || maintenance) {
-      const { node } = this.surroundings;
       const byHand = `drained by hand: \`vipfarm resume ${node}\` ends it`;
       return this.#go("draining", drained ? byHand : "drained by the maintenance file, until it is removed");
+    }
+    if (application !== undefined && demand.demand === "restart") return this.#failed(demand.reason, true);
+    if (application !== undefined && demand.demand === "stop") {
+      const reason = `${demand.reason}; it stays stopped until an order starts it`;
+      this.effects.push({ kind: "failure", problem: demand.reason, consequence: "It is stopped." });
+      return this.#stop({ to: "stopped" }, reason);
     }
     const held = Object.entries(services).filter(([, { demand }]) => demand !== "none");
     const all = Object.keys(services).length;
@@ -132,20 +142,6 @@ class Stepper {
   }
 
   // ---- failing ----
-
-  /** Whoever has drained the node is at work on it: nothing is restarted or stopped under their hands. */
-  #heedDemand(): undefined {
-    const { state, job, drained, maintenance, demand } = this.machine;
-    const { application } = this.surroundings;
-    const heed = application !== undefined && runs(state) && job === undefined && !drained && !maintenance;
-    if (heed && demand.demand === "restart") return this.#failed(demand.reason, true);
-    if (heed && demand.demand === "stop") {
-      const reason = `${demand.reason}; it stays stopped until an order starts it`;
-      this.effects.push({ kind: "failure", problem: demand.reason, consequence: "It is stopped." });
-      return this.#stop({ to: "stopped" }, reason);
-    }
-    this.#settle();
-  }
 
   #failed(problem: string, running: boolean, output?: readonly string[]): undefined {
     const { recovery, hasRestart } = this.surroundings.application!;
@@ -253,7 +249,7 @@ class Stepper {
 
   #configured(): undefined {
     const { state, job } = this.machine;
-    if (this.surroundings.application !== undefined) return;
+    if (this.surroundings.application !== undefined) return this.#settle();
     // What is under way belongs to an application that is no longer this node's business.
     if (job?.kind === "scripts") this.effects.push({ kind: "call_off" });
     this.#set({ job: undefined, attempts: [] });
@@ -298,7 +294,7 @@ class Stepper {
     if (state === "failed") this.#begin("by order, after it had failed");
     else if (!drained) {
       return unchanged(maintenance ? "was drained by the maintenance file only" : "was not draining");
-    } else this.#heedDemand();
+    } else this.#settle();
     return done(maintenance ? "resumed, but for the maintenance file" : "resume begun");
   }
 

@@ -40,6 +40,20 @@ story("maintenance", "The maintenance file drains while it is there, whatever is
 });
 
 story(
+  "asked_meanwhile",
+  "What checks ask for while the node is drained is done as soon as nothing drains it",
+  (story) => {
+    up(story).take({ kind: "maintenance", present: true }).check("leave", "restart");
+    story.take({ kind: "maintenance", present: false }).scripts().scripts().check("none");
+    story.order("stop").check("leave", "restart").order("start").scripts().scripts().check("none");
+    story.surroundings = { node: "n1", drainMs: 250 };
+    story.take({ kind: "configured" }).check("leave", "stop");
+    story.surroundings = APPLICATION;
+    story.take({ kind: "configured" }).scripts();
+  },
+);
+
+story(
   "recovery",
   "What cannot start is restarted with growing pauses, then given up with its own words",
   (story) => {
@@ -159,20 +173,20 @@ Deno.test("whatever comes in: only ways of the table are gone, and something is 
       nowMs += afterMs;
       // The result of the scripts that were started last comes as often as any other.
       const given = input.kind === "scripts" && input.id < 0 ? { ...input, id: machine.scriptsRun } : input;
-      const before = machine;
       const around = application ? APPLICATION : { node: "n1", drainMs: 0 };
-      if (!application) machine = step(machine, around, nowMs, { kind: "configured" }).machine;
+      machine = step(machine, around, nowMs, { kind: "configured" }).machine;
+      let { state } = machine;
       const taken = step(machine, around, nowMs, given);
       machine = taken.machine;
-      let state = before.state;
       for (const effect of taken.effects) {
         if (effect.kind !== "state") continue;
-        if (application) assert.equal(effect.from, state);
+        assert.equal(effect.from, state);
         assert.ok(TRANSITIONS[effect.from].includes(effect.to));
         state = effect.to;
       }
       if (given.kind === "order") assert.ok(taken.answer && taken.answer.text.length <= 64);
       holds(machine);
+      if (application) heeds(machine);
       assert.deepEqual(toSave(fromSaved(toSave(machine))), toSave(machine));
     }
   }));
@@ -186,6 +200,11 @@ function holds(machine: Machine): void {
   else if (state === "stopped" || state === "failed") assert.equal(job, undefined);
   else assert.ok(runs(state) && (job === undefined || job.kind === "drain" && state === "draining"));
   assert.equal(nextTickMs(machine) !== undefined, job?.kind === "drain" || job?.kind === "pause");
+}
+
+/** Nothing that checks ask for is left undone where it could be done. */
+function heeds({ state, job, drained, maintenance, demand }: Machine): void {
+  if (runs(state) && job === undefined && !drained && !maintenance) assert.equal(demand.demand, "none");
 }
 
 Deno.test("what is no saved machine is none", () => {
