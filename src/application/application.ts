@@ -59,6 +59,7 @@ export class Application {
   #transitions: Promise<unknown> = Promise.resolve();
   #transitionsWaiting = 0;
   #frozen = false;
+  #leaving = false;
   /** Who waits until the application rests. */
   #waiting: Array<() => void> = [];
 
@@ -106,7 +107,9 @@ export class Application {
     this.adopt();
   }
 
+  /** Whoever gives an order to a node that leaves would see nothing of it, or keep the node from leaving. */
   obey(verb: OrderVerb): OrderAnswer {
+    if (this.#leaving) return { code: "refused", text: "this node is leaving the farm" };
     return this.take({ kind: "order", verb }) ?? { code: "refused", text: "this node is being replaced" };
   }
 
@@ -117,6 +120,7 @@ export class Application {
 
   /** Stops the application, since the node leaves; `hurry` cuts a graceful stop short. */
   async leave(hurry: Promise<void>): Promise<void> {
+    this.#leaving = true;
     void hurry.then(() => this.#running?.calledOff.abort());
     this.take({ kind: "leave" });
     if (!this.#isResting()) await new Promise<void>((rest) => this.#waiting.push(rest));
