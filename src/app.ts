@@ -156,7 +156,7 @@ class Daemon {
       settings: this.#settings,
       ticker: this.#ticker,
       members: () => this.#farm.members.filter(({ state }) => state !== "dead").length,
-      drained: (deadlineMs) => this.#drain.drained(deadlineMs),
+      drained: (deadlineMs, calledOff) => this.#drain.drained(deadlineMs, calledOff),
       changed: () => this.#membership.send({ kind: "report", ...this.#farm.announcement(), urgent: true }),
       record: (event) => this.#record(event),
       onFailure: (error) => this.#fail(error),

@@ -33,8 +33,8 @@ export interface ApplicationParts {
   /** The node has left the farm: the next process starts anew. */
   forget(): void;
   record(event: FarmEventInit): void;
-  /** Settles when no connection is left, or at the deadline. */
-  drained(deadlineMs: number): Promise<void>;
+  /** Settles when no connection is left, at the deadline, or soon after it is called off. */
+  drained(deadlineMs: number, calledOff: AbortSignal): Promise<void>;
   /** The application was started: checks begin anew. */
   started(): void;
   /** The machine is another one. */
@@ -55,6 +55,8 @@ export class Application {
   #machine: Machine;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #running: { readonly calledOff: AbortController; readonly ended: Promise<void> } | undefined;
+  /** Calls off the waiting for the end of connections: it may take hours, and a later order may end the need. */
+  #draining: AbortController | undefined;
   readonly #closed = new AbortController();
   #transitions: Promise<unknown> = Promise.resolve();
   #transitionsWaiting = 0;
@@ -96,6 +98,7 @@ export class Application {
   freeze(): void {
     this.#frozen = true;
     clearTimeout(this.#timer);
+    this.#draining?.abort();
     this.#running?.calledOff.abort();
     this.parts.remember(this.#machine, true);
   }
@@ -130,6 +133,7 @@ export class Application {
   close(): void {
     this.#frozen = true;
     clearTimeout(this.#timer);
+    this.#draining?.abort();
     this.#closed.abort();
   }
 
@@ -150,6 +154,7 @@ export class Application {
     const before = this.#machine;
     const { machine, effects, answer } = step(before, surroundings, this.parts.nowMs(), input);
     this.#machine = machine;
+    if (machine.job !== before.job) this.#draining?.abort();
     for (const effect of effects) this.#do(effect);
     this.#setTimer();
     if (machine !== before) {
@@ -216,9 +221,9 @@ export class Application {
   async #awaitDrained(): Promise<void> {
     const { job } = this.#machine;
     if (job?.kind !== "drain") return;
-    await this.parts.drained(job.untilMs);
-    // A later order may have taken the place of the one that this was for.
-    if (this.#machine.job === job) this.take({ kind: "drained" });
+    const { signal } = this.#draining = new AbortController();
+    await this.parts.drained(job.untilMs, signal);
+    if (!signal.aborted) this.take({ kind: "drained" });
   }
 
   /** Scripts run one sequence at a time: what ran before is called off first. */

@@ -53,16 +53,16 @@ export class Drain {
     return this.#retainedGroups;
   }
 
-  /** Until no new flow comes here and no connection is left, or until the deadline. */
-  async drained(deadlineMs: number): Promise<void> {
-    while (this.#claimsAny() && boottimeMs() < deadlineMs) await elapsed(LOOK_MS);
-    await this.connectionsEnded(deadlineMs);
+  /** Until no new flow comes here and no connection is left, until the deadline, or until nobody waits any more. */
+  async drained(deadlineMs: number, calledOff: AbortSignal): Promise<void> {
+    while (this.#claimsAny() && boottimeMs() < deadlineMs && !calledOff.aborted) await elapsed(LOOK_MS);
+    await this.connectionsEnded(deadlineMs, calledOff);
   }
 
-  /** Until no connection is left, or until the deadline. */
-  async connectionsEnded(deadlineMs: number): Promise<void> {
+  /** Until no connection is left, until the deadline, or until nobody waits any more. */
+  async connectionsEnded(deadlineMs: number, calledOff?: AbortSignal): Promise<void> {
     await this.packetsDecided();
-    for (;;) {
+    while (!calledOff?.aborted) {
       this.#heldBuckets();
       const leftMs = deadlineMs - boottimeMs();
       if (this.parts.connections().count === 0 || leftMs <= 0) return;

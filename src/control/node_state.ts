@@ -34,8 +34,8 @@ export interface NodeStateParts {
   readonly ticker: Ticker;
   /** Living members, this node among them. */
   members(): number;
-  /** Settles when no connection is left, or at the deadline. */
-  drained(deadlineMs: number): Promise<void>;
+  /** Settles when no connection is left, at the deadline, or soon after it is called off. */
+  drained(deadlineMs: number, calledOff: AbortSignal): Promise<void>;
   /** The state, or its reason, is another one. */
   changed(): void;
   record(event: FarmEventInit): void;
@@ -92,7 +92,7 @@ export class NodeState {
       remember: (machine, handed) => this.#remember(machine, handed),
       forget: () => this.#saved.remove(),
       record,
-      drained: (deadlineMs) => parts.drained(deadlineMs),
+      drained: (deadlineMs, calledOff) => parts.drained(deadlineMs, calledOff),
       started: () => this.#health.applicationStarted(),
       changed: () => this.#changed(),
     });

@@ -16,6 +16,8 @@ const script = (directory: string, waits: string) => `
 class Scripted implements Disposable {
   readonly directory = Deno.makeTempDirSync();
   readonly application: Application;
+  /** Of those who wait for the end of connections: there is one that does not end. */
+  readonly draining: AbortSignal[] = [];
 
   /** `waits`: the call that waits. */
   constructor(waits = "") {
@@ -34,7 +36,10 @@ class Scripted implements Disposable {
       remember: () => {},
       forget: () => {},
       record: () => {},
-      drained: () => Promise.resolve(),
+      drained: (_deadlineMs, calledOff) => {
+        this.draining.push(calledOff);
+        return new Promise((called) => calledOff.addEventListener("abort", () => called()));
+      },
       started: () => {},
       changed: () => {},
     });
@@ -94,5 +99,25 @@ Deno.test("a node that leaves takes no orders: its stop ends as one, and nothing
   await leaving;
   assert.deepEqual(application.obey("start"), refused);
   assert.equal(application.machine.state, "stopped");
+  assert.deepEqual(node.told, ["start", "stop graceful", "poststop"]);
+});
+
+Deno.test("nobody goes on waiting for the end of connections for an order that was taken back", async () => {
+  using node = await new Scripted().up();
+  const { application, draining } = node;
+  const waiting = () => draining.map(({ aborted }) => !aborted);
+  application.obey("stop");
+  application.obey("start");
+  assert.deepEqual(waiting(), [false]);
+  application.obey("stop");
+  application.obey("restart");
+  assert.deepEqual(waiting(), [false, false, true]);
+  application.freeze();
+  assert.deepEqual(waiting(), [false, false, false]);
+  application.thaw();
+  assert.deepEqual(waiting(), [false, false, false, true]);
+  assert.equal(application.machine.state, "draining");
+  await application.leave(new Promise(() => {}));
+  assert.deepEqual(waiting(), [false, false, false, false]);
   assert.deepEqual(node.told, ["start", "stop graceful", "poststop"]);
 });

@@ -77,6 +77,20 @@ Deno.test("who waits for the end of connections looks the less often the longer 
   assert.ok(looks.looked >= 2 && looks.looked <= 4, `${looks.looked} looks of 20 ms in 500 ms`);
 });
 
+Deno.test("who waits for the end of connections and is called off looks no more", async () => {
+  const looks = new Looks();
+  looks.count = 1;
+  const calledOff = new AbortController();
+  const drained = looks.drain.drained(boottimeMs() + 20_000, calledOff.signal);
+  while (looks.looked < 2) await new Promise((later) => setTimeout(later, 1));
+  calledOff.abort();
+  const startMs = performance.now();
+  const { looked } = looks;
+  await drained;
+  assert.equal(looks.looked, looked);
+  assert.ok(performance.now() - startMs < 10_000);
+});
+
 Deno.test("a kernel that cannot be asked is told as a failure", async () => {
   const looks = new Looks();
   looks.failure = new Error("no memory");
