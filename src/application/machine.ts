@@ -313,6 +313,7 @@ class Stepper {
   #orderedStop(): OrderAnswer {
     const { state, job } = this.machine;
     if (state === "stopped") return unchanged("was stopped already");
+    if (job?.kind === "drain" && job.then === "stop") return unchanged("was stopping already");
     if (job?.kind === "scripts" && job.run === "stop") {
       if (job.then.to === "stopped") return unchanged("was stopping already");
       this.#set({ job: { ...job, then: { to: "stopped" } }, reason: "by order" });

@@ -28,7 +28,7 @@ const up = (story: Story) => story.take({ kind: "boot" }).scripts().check("none"
 story("life", "A node's life by orders: start, drain, stop, restart, leave", (story) => {
   up(story).after(1_000).check("leave").after(1_000).check("none");
   story.order("drain").order("drain").order("resume").order("resume");
-  story.order("stop").order("stop").take({ kind: "drained" }).order("stop").scripts().order("stop");
+  story.order("stop").after(100).order("stop").wait().order("stop").scripts().order("stop");
   story.order("start").order("start").scripts().order("start");
   story.order("restart").order("restart").wait().scripts().scripts();
   story.take({ kind: "leave" }).scripts();
