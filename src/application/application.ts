@@ -62,6 +62,7 @@ export class Application {
   #transitionsWaiting = 0;
   #frozen = false;
   #leaving = false;
+  readonly #hurried = new AbortController();
   /** Who waits until the application rests. */
   #waiting: Array<() => void> = [];
 
@@ -124,7 +125,7 @@ export class Application {
   /** Stops the application, since the node leaves; `hurry` cuts a graceful stop short. */
   async leave(hurry: Promise<void>): Promise<void> {
     this.#leaving = true;
-    void hurry.then(() => this.#running?.calledOff.abort());
+    void hurry.then(() => this.#hurried.abort());
     this.take({ kind: "leave" });
     if (!this.#isResting()) await new Promise<void>((rest) => this.#waiting.push(rest));
     this.parts.forget();
@@ -237,7 +238,14 @@ export class Application {
       before?.calledOff.abort();
       await before?.ended;
       const occasion = { state, nextState: NEXT_STATE[run], reason };
-      const outcome = await runScripts(application, this.parts.place, run, occasion, calledOff.signal);
+      const outcome = await runScripts(
+        application,
+        this.parts.place,
+        run,
+        occasion,
+        calledOff.signal,
+        this.#hurried.signal,
+      );
       this.take({ kind: "scripts", id, ...outcome });
     };
     this.#running = { calledOff, ended: running() };

@@ -41,13 +41,17 @@ const SYSTEMCTL = "systemctl";
 /** systemctl says to look at the unit's status and journal: this is what is there. */
 const UNIT_LINES = 10;
 
-/** Runs one sequence to its end, or to the first script that fails. */
+/**
+ * Runs one sequence to its end, or to the first script that fails. One that is called off goes no further: the
+ * application is somebody else's now, or nobody's. `hurried` only cuts a graceful stop short, which is then forced.
+ */
 export async function runScripts(
   config: ApplicationConfig,
   place: Place,
   run: Scripts,
   occasion: Occasion,
   calledOff: AbortSignal,
+  hurried: AbortSignal,
 ): Promise<Outcome> {
   const runner = new Runner(config, place, occasion, calledOff);
   switch (run) {
@@ -58,7 +62,8 @@ export async function runScripts(
     case "restart":
       return await runner.step("restart");
     case "stop": {
-      const graceful = await runner.step("stop", { VIPFARM_STOP: "graceful" });
+      const gracefully = new Runner(config, place, occasion, AbortSignal.any([calledOff, hurried]));
+      const graceful = await gracefully.step("stop", { VIPFARM_STOP: "graceful" });
       const stopped = graceful.problem === undefined ? graceful : await runner.force(graceful);
       const after = await runner.script("poststop");
       return stopped.problem === undefined ? after : stopped;
@@ -92,13 +97,11 @@ class Runner {
       : await this.#systemd(name, [SYSTEMCTL, name, systemdUnit]);
   }
 
-  /** Once more, and not gracefully; a stop that was called off in time is forced too. */
+  /** Once more, and not gracefully. */
   async force(graceful: Outcome): Promise<Outcome> {
     const { systemdUnit } = this.config;
     const forced = systemdUnit === undefined
-      ? await new Runner(this.config, this.place, this.occasion, NEVER).script("stop", {
-        VIPFARM_STOP: "forced",
-      })
+      ? await this.script("stop", { VIPFARM_STOP: "forced" })
       : await this.#systemd("kill", [SYSTEMCTL, "kill", "--signal=KILL", systemdUnit]);
     return forced.problem === undefined
       ? forced
@@ -147,8 +150,6 @@ class Runner {
     }
   }
 }
-
-const NEVER = new AbortController().signal;
 
 function judge(name: string, { outcome, code, how, output }: ProgramResult): Outcome {
   if (outcome === "exited" && code === 0) return { output };
