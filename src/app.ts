@@ -37,6 +37,7 @@ import { type FarmEventInit } from "./core/events.ts";
 import { deriveKeys } from "./core/keys.ts";
 import { SharedClaims } from "./dataplane/shared.ts";
 import { entryPoint } from "./entry_points.ts";
+import { lookAround } from "./host/look_around.ts";
 import { type Notifier } from "./notify/notifier.ts";
 import { type MemberView } from "./membership/types.ts";
 import { startLog } from "./supervisor/log.ts";
@@ -189,7 +190,12 @@ class Daemon {
     const { tuns, incarnationMin, members } = await supervisor.once("go");
     this.#incarnation = Math.max(Math.floor(realtimeMs()), incarnationMin);
     if (takeOver) this.#claims.setWindow("none");
-    await Promise.all(tuns.map((tun) => this.#startDataplane(tun, keys.flowKey)));
+    // Not after a crash: the others keep its connections, for a while.
+    const isNew = !takeOver && incarnationMin === 0;
+    await Promise.all([
+      isNew && lookAround(config, this.#node),
+      ...tuns.map((tun) => this.#startDataplane(tun, keys.flowKey)),
+    ]);
     this.#farm = new Farm({
       config: () => this.#reloader.config,
       node: this.#node,

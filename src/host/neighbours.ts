@@ -10,11 +10,10 @@ import { SipHasher } from "../ownership/siphash.ts";
 import { type Heartbeat, HeartbeatCodec, type RejectReason } from "../wire/heartbeat.ts";
 import type { Finding } from "./finding.ts";
 
-/** Others are listened for during this many heartbeat intervals. */
-const LISTEN_INTERVALS = 5;
-/** And at least and at most this long. */
-const LISTEN_MS_MIN = 200;
-const LISTEN_MS_MAX = 3000;
+/** Whoever is there is heard within so many heartbeat intervals, two lost heartbeats included. */
+const LISTEN_INTERVALS = 3;
+/** And others are listened for at least this long. */
+const LISTEN_MS_MIN = 500;
 /** Wall clocks may differ so much before logs of two nodes cannot be read side by side. */
 const CLOCK_MS_MAX = 2_000;
 
@@ -27,30 +26,27 @@ export interface Heard {
 }
 
 /** The group or address, and what was heard there. */
-interface Listened {
+export interface Listened {
   readonly where: string;
   readonly heard: readonly Heard[];
 }
 
-/** Opens the sockets of one heartbeat interface as the daemon would, and listens. */
-export async function listenFindings(
+/**
+ * Opens the sockets of one heartbeat interface as the daemon would, and listens.
+ * @throws VipfarmError if one cannot be opened
+ */
+export async function listen(
   config: FarmConfig,
-  nodeName: string,
   link: { readonly index: number; readonly name: string },
   families: ReadonlySet<4 | 6>,
-): Promise<Finding[]> {
+): Promise<Listened[]> {
   const sockets: Array<{ readonly where: string; readonly socket: UdpSocket }> = [];
   try {
     for (const { where, open } of socketsOf(config, link, families)) sockets.push({ where, socket: open() });
-    const { intervalMs } = config.heartbeat;
-    const listenMs = Math.min(Math.max(LISTEN_INTERVALS * intervalMs, LISTEN_MS_MIN), LISTEN_MS_MAX);
+    const listenMs = Math.max(LISTEN_INTERVALS * config.heartbeat.intervalMs, LISTEN_MS_MIN);
     await new Promise((resolve) => setTimeout(resolve, listenMs));
     const codec = await codecOf(config);
-    const listened = sockets.map(({ where, socket }) => ({ where, heard: readAll(socket, codec) }));
-    return listened.flatMap((each) => judgeHeard(config, nodeName, each));
-  } catch (error) {
-    if (!(error instanceof VipfarmError)) throw error;
-    return [{ ok: false, what: error.message, remedy: error.remedy }];
+    return sockets.map(({ where, socket }) => ({ where, heard: readAll(socket, codec) }));
   } finally {
     for (const { socket } of sockets) socket.close();
   }

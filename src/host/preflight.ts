@@ -9,15 +9,17 @@ import { hostInterfaces } from "../config/host_interfaces.ts";
 import { type FarmConfig, forNode, type NodeConfig, problemAt } from "../config/load.ts";
 import { inspectSecret } from "../config/secret.ts";
 import { addressFromBytes, inNetwork, sameAddress } from "../core/address.ts";
+import { VipfarmError } from "../core/errors.ts";
 import { formatMac } from "../wire/ethernet.ts";
 import { checkApplicationHere } from "./application_check.ts";
 import { capabilityFindings } from "./capabilities.ts";
 import { fileFindings, type Reader } from "./file_findings.ts";
 import type { Finding } from "./finding.ts";
-import { lanFindings } from "./lan_findings.ts";
+import { askLan, type LanAnswer, lanFindings } from "./lan_findings.ts";
 import { expectedPackets, firewallFindings, type FirewallRules } from "./firewall.ts";
 import { findLink } from "./link.ts";
-import { listenFindings } from "./neighbours.ts";
+import { unheardFarm } from "./look_around.ts";
+import { type Heard, judgeHeard, listen } from "./neighbours.ts";
 import { networkManagerFindings } from "./network_managers.ts";
 import { programOutput } from "./program_output.ts";
 import { FARM_FILE, mayRead, serviceUser } from "./service.ts";
@@ -38,6 +40,8 @@ export async function preflight(config: FarmConfig, nodeName: string): Promise<F
   const node = forNode(config, nodeName);
   const interfaces = [...new Set(node.virtualIps.map((vip) => vip.interface))];
   const reader = serviceReader(config);
+  const asked = interfaces.map((name) => askLan(name, node));
+  const listening = Promise.all(node.heartbeatInterfaces.map((name) => hearOn(config, nodeName, name)));
   const outside = Promise.all([
     secretFindings(config.secretFile),
     reader.then((reader) => fileFindings(config, reader)),
@@ -45,8 +49,7 @@ export async function preflight(config: FarmConfig, nodeName: string): Promise<F
     firewall(config, node),
     clockFindings(),
     ...interfaces.map((name) => makeFindings(name, node)),
-    ...interfaces.map((name) => lanFindings(name, node)),
-    ...node.heartbeatInterfaces.map((name) => heartbeatFindings(config, nodeName, name)),
+    ...interfaces.map((name, index) => lanFindings(name, node, asked[index])),
   ]);
   return [
     ...capabilityFindings(await Deno.readTextFile("/proc/self/status"), namesUsers(config)),
@@ -59,8 +62,22 @@ export async function preflight(config: FarmConfig, nodeName: string): Promise<F
     ...adminFindings(config),
     ...networkManagerFindings(),
     ...(await outside).flat(),
+    ...(await listening).flatMap(({ findings }) => findings),
+    ...unheardFindings(config, (await listening).map(({ heard }) => heard), await Promise.allSettled(asked)),
     ...await applicationFindings(config),
   ];
+}
+
+/** What keeps a node that starts from taking part. Where not all can be heard or asked, nothing is concluded. */
+function unheardFindings(
+  config: FarmConfig,
+  heard: ReadonlyArray<readonly Heard[] | undefined>,
+  asked: ReadonlyArray<PromiseSettledResult<readonly LanAnswer[]>>,
+): Finding[] {
+  const answers = asked.flatMap((each) => each.status === "fulfilled" ? each.value : []);
+  const all = heard.filter((each) => each !== undefined);
+  const objection = all.length === heard.length ? unheardFarm(config, all.flat(), answers) : undefined;
+  return objection === undefined ? [] : [{ ok: false, what: objection.problem, remedy: objection.remedy }];
 }
 
 function namesUsers({ application, checks }: FarmConfig): boolean {
@@ -264,16 +281,31 @@ async function clockFindings(): Promise<Finding[]> {
   }];
 }
 
-async function heartbeatFindings(config: FarmConfig, nodeName: string, name: string): Promise<Finding[]> {
+/** Listens on one heartbeat interface; `heard` is undefined where that cannot be done. */
+async function hearOn(
+  config: FarmConfig,
+  nodeName: string,
+  name: string,
+): Promise<{ findings: Finding[]; heard?: Heard[] }> {
   const link = findLink(name);
-  if (link === undefined || !link.up) return [];
+  if (link === undefined || !link.up) return { findings: [] };
   if (config.heartbeat.peers.length === 0 && !link.multicast) {
-    return [{ ok: false, what: `${name} does no multicast`, remedy: `ip link set dev ${name} multicast on` }];
+    const remedy = `ip link set dev ${name} multicast on`;
+    return { findings: [{ ok: false, what: `${name} does no multicast`, remedy }] };
   }
   // The running daemon has the unicast port.
-  if (config.heartbeat.peers.length > 0 && runsHere(config)) return [];
+  if (config.heartbeat.peers.length > 0 && runsHere(config)) return { findings: [] };
   const families = new Set(addresses(link.index).map(({ family }) => family));
-  return await listenFindings(config, nodeName, link, families);
+  try {
+    const listened = await listen(config, link, families);
+    return {
+      findings: listened.flatMap((each) => judgeHeard(config, nodeName, each)),
+      heard: listened.flatMap(({ heard }) => heard),
+    };
+  } catch (error) {
+    if (!(error instanceof VipfarmError)) throw error;
+    return { findings: [{ ok: false, what: error.message, remedy: error.remedy }] };
+  }
 }
 
 /**

@@ -93,8 +93,8 @@ Deno.test(
     const twin = failures(await preflight(lab));
     assert.match(twin, /another host \(10\.86\.70\.\d+\) is the node n1 already/);
     const answered = await preflight(lab);
-    assert.ok(answered.some(({ what }) => what === "10.86.70.100 on eth0: the farm answers for it"));
-    assert.ok(answered.some(({ what }) => what === "fd86:70::100 on eth0: the farm answers for it"));
+    assert.ok(answered.some(({ what }) => what === "10.86.70.100 on eth0: a farm answers for it"));
+    assert.ok(answered.some(({ what }) => what === "fd86:70::100 on eth0: a farm answers for it"));
     const services = failures(
       await preflight(lab, { services: [{ name: "dns", protocol: "udp", ports: [53] }] }),
     );
