@@ -72,6 +72,8 @@ class Supervisor {
   #failure: unknown;
   #everReady = false;
   #replacing = false;
+  /** A replacement was asked for, and no program was started since. */
+  #replaceAsked = false;
   /** Prepares to take the place of the running one, which can still go on. */
   #candidate: WorkerProcess | undefined;
   /** Goes on from where the running one stopped, which is about to end. */
@@ -94,7 +96,10 @@ class Supervisor {
       ["SIGTERM", () => void this.#askToStop()],
       ["SIGINT", () => void this.#askToStop()],
       ["SIGHUP", () => this.#current.tell({ do: "reload" })],
-      ["SIGUSR2", () => void this.#replace()],
+      ["SIGUSR2", () => {
+        this.#replaceAsked = true;
+        void this.#replace();
+      }],
     ];
     for (const [signal, listener] of signals) Deno.addSignalListener(signal, listener);
     const { watchdogMs } = this.#manager;
@@ -199,6 +204,8 @@ class Supervisor {
   }
 
   #start(how: WorkerStart): WorkerProcess {
+    // What starts now is what is on the disk now.
+    this.#replaceAsked = false;
     const worker: WorkerProcess = new WorkerProcess(
       this.options.workerArgv(how),
       (message) => void this.#hear(worker, message),
@@ -219,6 +226,7 @@ class Supervisor {
     } else if (message.say === "ready") {
       this.#everReady = true;
       for (const event of this.#waiting.splice(0)) worker.tell({ do: "record", event });
+      void this.#replace();
     } else if (message.say === "leaving") {
       this.#leaveDeadlineMs = boottimeMs() + message.withinMs;
     } else if (message.say === "progress" && worker === this.#worker) {
@@ -313,10 +321,13 @@ class Supervisor {
     if (this.#stops === 0) this.#worker = this.#start("start");
   }
 
-  /** SIGUSR2: the program now on disk in the place of the running one. */
+  /**
+   * The program now on disk in the place of the running one, if SIGUSR2 asked for it: at once, or when the running one is
+   * ready, once for however many signals came meanwhile.
+   */
   async #replace(): Promise<void> {
     const former = this.#worker;
-    if (this.#replacing || this.#stops > 0 || !former.isReady) return;
+    if (!this.#replaceAsked || this.#replacing || this.#stops > 0 || !former.isReady) return;
     this.#replacing = true;
     const next = this.#candidate = this.#start("take-over");
     try {
@@ -350,6 +361,7 @@ class Supervisor {
     }
     // It was asked for while the running one could not obey.
     if (this.#stops > 0 && this.#worker === former && this.#successor === undefined) await this.#stopWorker();
+    void this.#replace();
   }
 
   #report(event: FarmEventInit): void {
