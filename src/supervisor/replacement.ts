@@ -62,12 +62,12 @@ async function cutOf(former: WorkerProcess): Promise<number> {
 /**
  * Replaces `former` by `next`; gives the time without heartbeats, in ms, and whether `former` had to be killed. `succeeded` is called when there is no way back:
  * from then on `next` is the worker, whose end is dealt with as any worker's.
- * @throws VipfarmError before that, also when `mayProceed` says no; `former` goes on
+ * @throws VipfarmError before that, also when `next` was called off; `former` goes on if it lives
  */
 export async function replaceWorker(
   former: WorkerProcess,
   next: WorkerProcess,
-  { mayProceed, succeeded }: { mayProceed: () => boolean; succeeded: () => void },
+  succeeded: () => void,
 ): Promise<{ pausedMs: number; wasKilled: boolean }> {
   await next.said("prepared", PREPARE_MS_MAX);
   next.tell({ do: "rehearse", snapshot: await former.snapshot("save", SAVE_MS_MAX) });
@@ -76,8 +76,8 @@ export async function replaceWorker(
   try {
     next.tell({ do: "takeOver", snapshot: await former.snapshot("freeze", STEP_MS_MAX) });
     await next.said("tookOver", STEP_MS_MAX);
-    if (!mayProceed()) {
-      throw new VipfarmError({ operation: "replace the program", problem: "the node is being stopped" });
+    if (next.calledOff !== undefined) {
+      throw new VipfarmError({ operation: "replace the program", problem: next.calledOff });
     }
   } catch (error) {
     former.tell({ do: "thaw" });

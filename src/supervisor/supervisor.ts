@@ -109,6 +109,10 @@ class Supervisor {
       this.#reportServiceManager();
       for (;;) {
         await this.#worker.silent;
+        // Others may hear a goodbye now, and another one starts: nobody goes on from where this one was. Who stops the
+        // node from here on stops that other one.
+        this.#callOff("the running one ended, and the one on the disk is started in its place");
+        this.#candidate = undefined;
         this.#sayGoodbyeForCrash();
         const status = await this.#worker.ended;
         if (this.#successor !== undefined) {
@@ -167,7 +171,13 @@ class Supervisor {
     this.#stop.resolve(undefined);
     if (this.#candidate === undefined) return await this.#stopWorker();
     // A program that would only be stopped takes nobody's place. The running one is told when it goes on: see #replace.
-    this.#candidate.problem = "the node is being stopped";
+    this.#callOff("the node is being stopped");
+  }
+
+  /** The one that prepares takes nobody's place, even if it has just said that it can. */
+  #callOff(why: string): void {
+    if (this.#candidate === undefined) return;
+    this.#candidate.calledOff ??= why;
     this.#candidate.kill();
   }
 
@@ -331,12 +341,9 @@ class Supervisor {
     this.#replacing = true;
     const next = this.#candidate = this.#start("take-over");
     try {
-      const { pausedMs, wasKilled } = await replaceWorker(former, next, {
-        mayProceed: () => this.#stops === 0,
-        succeeded: () => {
-          this.#candidate = undefined;
-          this.#successor = next;
-        },
+      const { pausedMs, wasKilled } = await replaceWorker(former, next, () => {
+        this.#candidate = undefined;
+        this.#successor = next;
       });
       this.#report({
         severity: "info",
@@ -349,7 +356,7 @@ class Supervisor {
     } catch (error) {
       next.kill();
       next.goodbye?.close();
-      const why = next.problem ?? messageOf(error);
+      const why = next.calledOff ?? next.problem ?? messageOf(error);
       this.#report({
         severity: this.#stops > 0 ? "info" : "error",
         kind: "program.not_replaced",

@@ -37,6 +37,8 @@ export class WorkerProcess {
   members: readonly string[] = [];
   /** Speaks for it when it crashes. */
   goodbye: Goodbye | undefined;
+  /** Why it is not to take another one's place any more, whatever it still says. */
+  calledOff: string | undefined;
   /** Why it cannot go on, if it could still say that. */
   problem: string | undefined;
   readonly #child: Deno.ChildProcess;

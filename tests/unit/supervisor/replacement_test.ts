@@ -26,8 +26,6 @@ function snapshot(identity: string): string {
   return `printf '{"say":"snapshot","ask":%s,"snapshot":{"identity":"${identity}"}}\\n' ${ASK}`;
 }
 
-const mayProceed = () => true;
-
 /** A worker of that kind; what it was told is in its file. */
 class Script implements AsyncDisposable {
   readonly path = Deno.makeTempFileSync();
@@ -61,10 +59,7 @@ Deno.test("a replacement goes through its steps, and does not wait until the new
   await using former = new Script(FORMER);
   await using next = new Script(NEXT, say("prepared"));
   let succeeded = false;
-  const { pausedMs, wasKilled } = await replaceWorker(former.worker, next.worker, {
-    mayProceed,
-    succeeded: () => succeeded = true,
-  });
+  const { pausedMs, wasKilled } = await replaceWorker(former.worker, next.worker, () => succeeded = true);
   assert.ok(succeeded && pausedMs >= 0 && !wasKilled);
   assert.deepEqual(former.told, ["save", "freeze", "finish"]);
   await until(() => next.told.length === 5);
@@ -79,23 +74,23 @@ Deno.test("a new program that cannot take over in time: the old one goes on, and
   await using former = new Script(FORMER);
   await using late = new Script({ rehearse: say("rehearsed") }, say("prepared"));
   await assert.rejects(
-    replaceWorker(former.worker, late.worker, {
-      mayProceed,
-      succeeded: () => assert.fail("there was a way back"),
-    }),
+    replaceWorker(former.worker, late.worker, () => assert.fail("there was a way back")),
     /no "tookOver" within/,
   );
   await until(() => former.told.length === 3);
   assert.deepEqual(former.told, ["save", "freeze", "thaw"]);
   await using next = new Script(NEXT, say("prepared"));
-  await replaceWorker(former.worker, next.worker, { mayProceed, succeeded: () => {} });
+  await replaceWorker(former.worker, next.worker, () => {});
 });
 
-Deno.test("a node that is stopped meanwhile: the old program goes on, and leaves in order", async () => {
+Deno.test("a new program that was called off takes no place, although it could: the old one goes on", async () => {
   await using former = new Script(FORMER);
   await using next = new Script(NEXT, say("prepared"));
-  const stopped = { mayProceed: () => false, succeeded: () => assert.fail("there was a way back") };
-  await assert.rejects(replaceWorker(former.worker, next.worker, stopped), /being stopped/);
+  next.worker.calledOff = "the node is being stopped";
+  await assert.rejects(
+    replaceWorker(former.worker, next.worker, () => assert.fail("there was a way back")),
+    /being stopped/,
+  );
   await until(() => former.told.length === 3);
   assert.deepEqual(former.told, ["save", "freeze", "thaw"]);
 });
@@ -104,7 +99,7 @@ Deno.test("a state that comes too late is not taken for the answer to a later qu
   await using former = new Script({ ...FORMER, freeze: `sleep 1.5; ${snapshot("frozen before")}` });
   await using next = new Script(NEXT, say("prepared"));
   await assert.rejects(
-    replaceWorker(former.worker, next.worker, { mayProceed, succeeded: () => {} }),
+    replaceWorker(former.worker, next.worker, () => {}),
     /no "snapshot" within/,
   );
   const { identity } = await former.worker.snapshot("save", 10_000);
@@ -114,7 +109,7 @@ Deno.test("a state that comes too late is not taken for the answer to a later qu
 Deno.test("an old program that does not end in time is ended before the new one takes part", async () => {
   await using former = new Script({ ...FORMER, finish: "read -r never" });
   await using next = new Script(NEXT, say("prepared"));
-  const outcome = await replaceWorker(former.worker, next.worker, { mayProceed, succeeded: () => {} });
+  const outcome = await replaceWorker(former.worker, next.worker, () => {});
   assert.ok(outcome.wasKilled);
   await until(() => next.told.at(-1) === "serve");
 });

@@ -192,3 +192,22 @@ Deno.test("SIGUSR2 while the program starts or is replaced: the one on the disk 
   assert.equal(await supervised.ended(), 0, supervised.log);
   assert.equal(supervised.started.length, 3);
 });
+
+Deno.test("the running program dies in the hand-over: it is started again, and nobody else takes its place", async () => {
+  await using supervised = new Supervised({
+    freeze: `${ANSWERS.freeze}; [ $count = 0 ] && kill -KILL $$`,
+    // As on a busy host: the next one is there when all has been decided.
+    takeOver: `until [ $(wc -l <$dir/started) = 3 ]; do sleep 0.01; done; ${ANSWERS.takeOver}`,
+  });
+  await supervised.until(() => supervised.told(0).includes("go"), "the first worker runs");
+  supervised.signal("SIGUSR2");
+  await supervised.until(() => /program\.(not_)?replaced/.test(supervised.log), "an outcome");
+  await supervised.until(() => supervised.told(2).includes("go"), "the third worker runs");
+  assert.deepEqual(supervised.started.map(({ how }) => how), ["start", "take-over", "start"]);
+  assert.ok(!supervised.told(1).includes("decideFrom"), supervised.told(1).join());
+  await supervised.until(() => !supervised.lives(1), "the one that was called off is gone");
+  assert.ok(supervised.lives(2));
+  supervised.signal("SIGTERM");
+  assert.equal(await supervised.ended(), 0, supervised.log);
+  assert.deepEqual(supervised.told(2).filter((kind) => kind !== "record"), ["go", "stop"]);
+});
