@@ -356,11 +356,11 @@ class Supervisor {
     } catch (error) {
       next.kill();
       next.goodbye?.close();
-      const why = next.calledOff ?? next.problem ?? messageOf(error);
+      const why = next.calledOff ?? `${next.problem ?? messageOf(error)}; the old one goes on`;
       this.#report({
         severity: this.#stops > 0 ? "info" : "error",
         kind: "program.not_replaced",
-        message: `The program was not replaced, the old one goes on: ${why}.`,
+        message: `The program was not replaced: ${why}.`,
       });
     } finally {
       this.#candidate = undefined;

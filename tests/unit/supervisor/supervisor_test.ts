@@ -207,6 +207,8 @@ Deno.test("the running program dies in the hand-over: it is started again, and n
   assert.ok(!supervised.told(1).includes("decideFrom"), supervised.told(1).join());
   await supervised.until(() => !supervised.lives(1), "the one that was called off is gone");
   assert.ok(supervised.lives(2));
+  assert.match(supervised.log, /The program was not replaced: the running one ended, and/);
+  assert.doesNotMatch(supervised.log, /the old one goes on/);
   supervised.signal("SIGTERM");
   assert.equal(await supervised.ended(), 0, supervised.log);
   assert.deepEqual(supervised.told(2).filter((kind) => kind !== "record"), ["go", "stop"]);
