@@ -216,6 +216,7 @@ class Daemon {
     if (takeOver) await this.#replacement.takeOver();
     this.#state.start();
     supervisor.on("reload", () => void this.#reloader.reload());
+    if (takeOver) void this.#reloader.catchUp();
     this.#replacement.permit();
     this.resources.defer(this.#ticker.onTick(() => this.#everySecond()));
     const admin = await openAdminEndpoint({

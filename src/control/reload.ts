@@ -105,20 +105,33 @@ export class Reloader {
 
   /** One after the other: each answer is about the file as it was when it was read. */
   reload(): Promise<Reloaded> {
-    const next = this.#last.then(() => this.#reload()).catch((error) => this.#refuse(messageOf(error)));
+    return this.#inTurn(() => this.#reload(true));
+  }
+
+  /**
+   * After a process in whose place this one goes on: that one may have taken the file up again since this one has read it.
+   * Where nothing has changed, nothing is told.
+   */
+  catchUp(): Promise<Reloaded> {
+    return this.#inTurn(() => this.#reload(false));
+  }
+
+  #inTurn(reload: () => Promise<Reloaded>): Promise<Reloaded> {
+    const next = this.#last.then(reload).catch((error) => this.#refuse(messageOf(error)));
     this.#last = next;
     return next;
   }
 
-  async #reload(): Promise<Reloaded> {
+  async #reload(isAskedFor: boolean): Promise<Reloaded> {
     const next = await this.parts.reread();
     if (next === undefined) return this.#refuse("the file has errors", "file_has_errors");
     const restart = needsRestart(this.#config, next);
     if (restart.length > 0) return this.#refuse(`needs a restart: ${restart.join(", ")}`, "needs_restart");
     const changed = changedSettings(this.#config, next);
+    const text = changed.length === 0 ? "nothing has changed" : `changed: ${changed.join(", ")}`;
+    if (changed.length === 0 && !isAskedFor) return { code: "done", text };
     const problem = this.#take(next);
     if (problem !== undefined) return this.#refuse(problem);
-    const text = changed.length === 0 ? "nothing has changed" : `changed: ${changed.join(", ")}`;
     this.parts.record({
       severity: "info",
       kind: "config.reloaded",

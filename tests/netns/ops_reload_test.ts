@@ -4,8 +4,9 @@ import { parse, stringify } from "yaml";
 import { vipfarmArgv } from "../../src/host/program.ts";
 import type { Lab } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
-import { eventsOf, ignore } from "./farm_failure_support.ts";
+import { eventsOf, hasEvent, ignore } from "./farm_failure_support.ts";
 import { startFarm } from "./farm_support.ts";
+import { workerOf } from "./ops_threads.ts";
 
 type File = Record<string, unknown>;
 
@@ -97,3 +98,48 @@ Deno.test({
   assert.match(await n1.log(), /farm\.yaml:1:\d+: /);
   assert.equal(await weightOf(n2, "n1"), 200);
 });
+
+/** Whether a program has read its file: it opens its TUN device afterwards. */
+async function isBeyondItsFile(pid: number): Promise<boolean> {
+  for await (const { name } of Deno.readDir(`/proc/${pid}/fd`)) {
+    const target = await Deno.readLink(`/proc/${pid}/fd/${name}`).catch(() => "");
+    if (target === "/dev/net/tun") return true;
+  }
+  return false;
+}
+
+Deno.test(
+  { name: "reload during a replacement of the program: the new one takes it up too", ignore },
+  async () => {
+    await using lab = await startFarm({ nodes: 2 });
+    const [n1, n2] = lab.nodes;
+    const supervisor = n1.daemon!.pid;
+    const candidate = async () =>
+      (await Deno.readTextFile(`/proc/${supervisor}/task/${supervisor}/children`)).trim().split(" ").map(
+        Number,
+      )
+        .find((pid) => pid !== workerOf(n1));
+    Deno.kill(supervisor, "SIGUSR2");
+    await lab.waitFor(async () => await candidate() !== undefined, WAIT_MS, "the new program to start");
+    const next = (await candidate())!;
+    await lab.waitFor(() => isBeyondItsFile(next), WAIT_MS, "the new program to have read its file");
+    Deno.kill(next, "SIGSTOP");
+    assert.notEqual(workerOf(n1), next, "it was held in time");
+    await change(n1, (file) => file.nodes = { n1: { weight: 40 }, n2: {} });
+    const done = await vipfarm(lab, n1, "reload");
+    assert.equal(done.code, 0, done.said);
+    await lab.waitFor(async () => await weightOf(n2, "n1") === 40, WAIT_MS, "n2 to see the weight");
+    Deno.kill(next, "SIGCONT");
+
+    await lab.waitFor(hasEvent(n1, "program.replaced"), WAIT_MS, "the program to be replaced");
+    assert.equal(workerOf(n1), next);
+    await lab.waitFor(hasEvent(n1, "config.reloaded"), WAIT_MS, "the new program to take the file up");
+    for (const node of lab.nodes) {
+      await lab.waitFor(
+        async () => await weightOf(node, "n1") === 40,
+        WAIT_MS,
+        `${node.name} to see the weight`,
+      );
+    }
+  },
+);

@@ -61,6 +61,28 @@ Deno.test("a file that cannot be read again is a refusal, and the next reload ru
   assert.equal(reloader.config, next);
 });
 
+Deno.test("catching up with a process before: the file is taken up if it is another one, and not told of if not", async () => {
+  const told: string[] = [];
+  let file = config();
+  const reloader = new Reloader(config(), {
+    reread: () => Promise.resolve(file),
+    takers: [],
+    record: ({ message }) => told.push(message),
+  });
+  await reloader.catchUp();
+  assert.deepEqual(told, []);
+  file = config((text) => text.replace("n1: { weight: 100 }", "n1: { weight: 40 }"));
+  await reloader.catchUp();
+  assert.deepEqual(told, ["The configuration was read again; changed: nodes.n1.weight."]);
+  assert.equal(reloader.config, file);
+  // The nodes need not agree on this one, so it is not in the file's digest.
+  file = config((text) =>
+    `${text.replace("n1: { weight: 100 }", "n1: { weight: 40 }")}maintenance_file: other\n`
+  );
+  await reloader.catchUp();
+  assert.equal(told.at(-1), "The configuration was read again; changed: maintenance_file.");
+});
+
 Deno.test("all or nothing: who could not take all of a file is given the former one again", async () => {
   const before = config(), next = config((text) => `${text}drain_on_stop: 5s\n`);
   const taken: string[] = [];
