@@ -11,7 +11,7 @@ import { TunDevice } from "../ffi/tun.ts";
 import { EventLog } from "./admin/event_log.ts";
 import { type FarmConfig, forNode, type NodeConfig } from "./config/load.ts";
 import { readSecret } from "./config/secret.ts";
-import { openAdminEndpoint } from "./control/admin_endpoint.ts";
+import { EnduringAdminEndpoint, openAdminEndpoint, readAdminFiles } from "./control/admin_endpoint.ts";
 import { Connections } from "./control/connections.ts";
 import { Drain, leaveMsMax, STOP_LINGER_MS } from "./control/drain.ts";
 import { Farm } from "./control/farm.ts";
@@ -187,7 +187,9 @@ class Daemon {
       plan: planHost(this.#node),
       goodbye: planGoodbye(config, this.#node.name, keys, networks),
     });
-    const { tuns, incarnationMin, members } = await supervisor.once("go");
+    const { tuns, incarnationMin, members, isRestart } = await supervisor.once("go");
+    // Whoever starts a node is told, and while a program runs it goes on with what it has. After a crash the node must serve.
+    if (!isRestart) await readAdminFiles(config.admin);
     this.#incarnation = Math.max(Math.floor(realtimeMs()), incarnationMin);
     if (takeOver) this.#claims.setWindow("none");
     // Not after a crash: the others keep its connections, for a while.
@@ -219,14 +221,17 @@ class Daemon {
     if (takeOver) void this.#reloader.catchUp();
     this.#replacement.permit();
     this.resources.defer(this.#ticker.onTick(() => this.#everySecond()));
-    const admin = await openAdminEndpoint({
+    const adminParts = {
       farm: this.#farm,
       admin: config.admin,
       runtimeDir: this.options.runtimeDir,
       ticker: this.#ticker,
-      record: (event) => this.#record(event),
-      debug: (text) => this.#log.debug(text),
-    });
+      record: (event: FarmEventInit) => this.#record(event),
+      debug: (text: string) => this.#log.debug(text),
+    };
+    const admin = takeOver || isRestart
+      ? await EnduringAdminEndpoint.open(adminParts)
+      : await openAdminEndpoint(adminParts);
     this.resources.defer(() => admin.close());
     supervisor.tell({ say: "ready" });
     if (takeOver) return;

@@ -1,42 +1,52 @@
 /** The admin endpoint of a running daemon: its tokens, its certificate, its sockets, and what it tells the log. */
 import { createAdminApp } from "../admin/app.ts";
 import { type CertificateFiles, loadCertificate } from "../admin/certificate.ts";
-import { serveAdmin } from "../admin/server.ts";
+import type { Certificate } from "../admin/listener.ts";
+import { type AdminServer, serveAdmin } from "../admin/server.ts";
+import type { FarmSource } from "../admin/source.ts";
 import { TokenStore } from "../admin/tokens.ts";
 import { type FarmConfig } from "../config/load.ts";
-import { messageOf } from "../core/errors.ts";
+import type { ListenAddress } from "../config/values.ts";
+import { messageOf, VipfarmError } from "../core/errors.ts";
 import { type FarmEventInit } from "../core/events.ts";
-import { type Farm } from "./farm.ts";
 import { FileWatch } from "./file_watch.ts";
 import { type Ticker } from "./ticker.ts";
 
+/** How often an endpoint that could not be opened as configured is tried again. */
+const RETRY_INTERVAL_MS = 5_000;
+
 export interface AdminEndpointParts {
-  farm: Farm;
+  farm: FarmSource;
   admin: FarmConfig["admin"];
   runtimeDir: string;
-  ticker: Ticker;
+  ticker: Pick<Ticker, "latenessMsMax">;
   record(event: FarmEventInit): void;
   debug(text: string): void;
 }
 
-/** Opens it. Close it before what `farm` is made of. */
-export async function openAdminEndpoint(parts: AdminEndpointParts): Promise<{ close(): Promise<void> }> {
-  const { farm, runtimeDir, ticker, record, debug } = parts;
-  const { listen, tokensFile, tls } = parts.admin;
+/** Something that was opened. */
+interface Opened {
+  close(): Promise<void>;
+}
+
+/** Reads what is to be there before it can be opened. @throws VipfarmError */
+export async function readAdminFiles({ tokensFile, tls }: FarmConfig["admin"]): Promise<AdminFiles> {
   const tokens = tokensFile === undefined ? undefined : await TokenStore.load(tokensFile);
-  const report = (error: Error) =>
-    record({
-      severity: "error",
-      kind: "admin.failed",
-      message: `The admin endpoint failed: ${error.message}`,
-    });
-  const server = await serveAdmin({
-    app: createAdminApp(farm, { listen, tokens, report, debug, loopLagMs: () => ticker.latenessMsMax }),
-    unixPath: `${runtimeDir}/admin.sock`,
-    listen,
-    tokens: tokens !== undefined,
-    certificate: tls && await loadCertificate(tls),
-  });
+  return { tokens, certificate: tls && await loadCertificate(tls) };
+}
+
+interface AdminFiles {
+  readonly tokens?: TokenStore;
+  readonly certificate?: Certificate;
+}
+
+/** Opens it as it is configured. Close it before what `farm` is made of. @throws VipfarmError */
+export async function openAdminEndpoint(parts: AdminEndpointParts): Promise<Opened> {
+  const { record } = parts;
+  const { listen, tokensFile, tls } = parts.admin;
+  const files = await readAdminFiles(parts.admin);
+  const { tokens } = files;
+  const server = await serve(parts, listen, files);
 
   /** Takes up files that were replaced; what is wrong with them is told, and what was in use stays. */
   const renew = async (what: string, take: () => Promise<void>) => {
@@ -76,4 +86,112 @@ export async function openAdminEndpoint(parts: AdminEndpointParts): Promise<{ cl
 
 function paths({ certificateFile, keyFile }: CertificateFiles): string[] {
   return [certificateFile, keyFile];
+}
+
+function serve(
+  { farm, runtimeDir, ticker, record, debug }: AdminEndpointParts,
+  listen?: ListenAddress,
+  { tokens, certificate }: AdminFiles = {},
+): Promise<AdminServer> {
+  const report = (error: Error) =>
+    record({
+      severity: "error",
+      kind: "admin.failed",
+      message: `The admin endpoint failed: ${error.message}`,
+    });
+  return serveAdmin({
+    app: createAdminApp(farm, { listen, tokens, report, debug, loopLagMs: () => ticker.latenessMsMax }),
+    unixPath: `${runtimeDir}/admin.sock`,
+    listen,
+    tokens: tokens !== undefined,
+    certificate,
+  });
+}
+
+/**
+ * The admin endpoint of a program that goes on where another one stopped: no packet needs it, so nothing of it may keep
+ * the node from serving. While it cannot be opened as configured, the command line of this host alone is answered.
+ */
+export class EnduringAdminEndpoint implements Opened {
+  #opened: Opened | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #attempt: Promise<void>;
+  #isClosed = false;
+
+  private constructor(readonly parts: AdminEndpointParts, readonly retryMs: number) {
+    this.#attempt = this.#open();
+  }
+
+  /** Opens what can be opened now. Close it before what `farm` is made of. */
+  static async open(parts: AdminEndpointParts, retryMs = RETRY_INTERVAL_MS): Promise<EnduringAdminEndpoint> {
+    const endpoint = new EnduringAdminEndpoint(parts, retryMs);
+    await endpoint.#attempt;
+    return endpoint;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    await this.#attempt;
+    await this.#opened?.close();
+  }
+
+  async #open(): Promise<void> {
+    try {
+      this.#opened = await openAdminEndpoint(this.parts);
+    } catch (error) {
+      this.#opened = await this.#openLocally();
+      const answers = this.#opened === undefined ? "is closed" : "answers on the socket of this host alone";
+      const remedy = error instanceof VipfarmError && error.remedy !== undefined ? ` ${error.remedy}` : "";
+      this.parts.record({
+        severity: "error",
+        kind: "admin.not_opened",
+        message: `The admin endpoint ${answers}, and is tried again every ${this.retryMs / 1_000} s: ${
+          messageOf(error)
+        }.${remedy}`,
+      });
+      this.#retryLater();
+    }
+  }
+
+  /** One after the other, and none after the end. */
+  #retryLater(): void {
+    if (this.#isClosed) return;
+    this.#timer = setTimeout(() => this.#attempt = this.#retry(), this.retryMs);
+  }
+
+  async #retry(): Promise<void> {
+    // Whoever is connected to the socket of this host is cut off only for something.
+    if (await canOpen(this.parts.admin)) {
+      await this.#opened?.close();
+      this.#opened = await openAdminEndpoint(this.parts).catch(() => undefined);
+      if (this.#opened !== undefined) {
+        const message = "The admin endpoint is open as it is configured.";
+        return this.parts.record({ severity: "info", kind: "admin.opened", message });
+      }
+    }
+    this.#opened ??= await this.#openLocally();
+    this.#retryLater();
+  }
+
+  async #openLocally(): Promise<Opened | undefined> {
+    try {
+      const server = await serve(this.parts);
+      return { close: () => server.shutdown() };
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+async function canOpen(admin: FarmConfig["admin"]): Promise<boolean> {
+  try {
+    await readAdminFiles(admin);
+    if (admin.listen !== undefined) {
+      Deno.listen({ hostname: admin.listen.host, port: admin.listen.port }).close();
+    }
+    return true;
+  } catch {
+    return false;
+  }
 }

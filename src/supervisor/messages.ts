@@ -54,7 +54,14 @@ export interface Snapshot {
 export type ToWorker =
   /** The host is ready. The next incarnation must not be smaller than this. */
   /** `members` are those that the worker before knew: what follows from them can be computed ahead. */
-  | { do: "go"; tuns: readonly HostTun[]; incarnationMin: number; members: readonly string[] }
+  /** `isRestart`: the one before ended unexpectedly, and nobody is there who could mend what a start is refused for. */
+  | {
+    do: "go";
+    tuns: readonly HostTun[];
+    incarnationMin: number;
+    members: readonly string[];
+    isRestart?: boolean;
+  }
   /** Leave the farm and end; the second time: at once. */
   | { do: "stop" }
   | { do: "reload" }

@@ -271,7 +271,13 @@ class Supervisor {
     worker.goodbye = new Goodbye(goodbye);
     if (worker === this.#worker) this.#writeWorkerPid(worker);
     const { members } = worker === this.#worker ? this.#former ?? worker : this.#worker;
-    worker.tell({ do: "go", tuns: this.#host.tuns, incarnationMin: this.#incarnationMin, members });
+    worker.tell({
+      do: "go",
+      tuns: this.#host.tuns,
+      incarnationMin: this.#incarnationMin,
+      members,
+      isRestart: worker === this.#worker && this.#everReady,
+    });
   }
 
   /** A worker that was restarted found another file: there are no connections to keep for other virtual IPs. */

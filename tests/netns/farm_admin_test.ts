@@ -12,7 +12,9 @@ import { BUCKETS } from "../../src/core/limits.ts";
 import type { Lab } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
 import { measureLoad } from "../bench/admin_load.ts";
+import { eventsOf, hasEvent } from "./farm_failure_support.ts";
 import { farmUnavailable, http, startFarm } from "./farm_support.ts";
+import { workerOf } from "./ops_threads.ts";
 
 /** A loaded machine gets its time. */
 const WAIT_MS = 30_000;
@@ -167,6 +169,52 @@ Deno.test(
       });
     } finally {
       await lab.dispose();
+    }
+  },
+);
+
+Deno.test(
+  {
+    name: "admin: broken tokens take no node out, but a start is refused",
+    ignore: farmUnavailable !== undefined,
+  },
+  async () => {
+    const tokensFile = await Deno.makeTempFile();
+    const writeTokens = (text: string) => Deno.writeTextFile(tokensFile, text);
+    const tokens = `monitor somebody ${"0".repeat(64)}\n`;
+    await writeTokens(tokens);
+    const lab = await startFarm({
+      nodes: 2,
+      config: { admin: { listen: "127.0.0.1:9010", tokens_file: tokensFile } },
+    });
+    try {
+      const [n1, n2] = lab.nodes;
+      const worker = workerOf(n1);
+      await writeTokens("broken\n");
+      Deno.kill(n1.daemon!.pid, "SIGUSR2");
+      await lab.waitFor(hasEvent(n1, "program.not_replaced"), WAIT_MS, "the new program to be refused");
+      assert.equal(workerOf(n1), worker);
+      const refused = (await eventsOf(n1)).find(({ kind }) => kind === "program.not_replaced")!;
+      assert.match(refused.message, /read tokens file: a line has three words/);
+
+      Deno.kill(worker, "SIGKILL");
+      await lab.waitFor(hasEvent(n1, "admin.not_opened"), WAIT_MS, "n1 to go on with its socket alone");
+      await lab.waitForMembers(["n1", "n2"], WAIT_MS);
+      const ends = (await eventsOf(n1)).filter(({ kind }) => kind === "program.ended");
+      assert.deepEqual(
+        ends.map(({ message }) => /SIGKILL/.test(message)),
+        [true],
+        "it crashed no second time",
+      );
+      await writeTokens(tokens);
+      await lab.waitFor(hasEvent(n1, "admin.opened"), WAIT_MS, "the endpoint to be open again");
+
+      await n2.stopDaemon();
+      await writeTokens("broken\n");
+      await assert.rejects(lab.startNode(n2.name), /read tokens file: a line has three words/);
+    } finally {
+      await lab.dispose();
+      await Deno.remove(tokensFile);
     }
   },
 );
