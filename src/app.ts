@@ -192,10 +192,9 @@ class Daemon {
     if (!isRestart) await readAdminFiles(config.admin);
     this.#incarnation = Math.max(Math.floor(realtimeMs()), incarnationMin);
     if (takeOver) this.#claims.setWindow("none");
-    // Not after a crash: the others keep its connections, for a while.
-    const isNew = !takeOver && incarnationMin === 0;
     await Promise.all([
-      isNew && lookAround(config, this.#node),
+      // Not after a crash: the others keep its connections, for a while.
+      !takeOver && !isRestart && lookAround(config, this.#node),
       ...tuns.map((tun) => this.#startDataplane(tun, keys.flowKey)),
     ]);
     this.#farm = new Farm({

@@ -62,6 +62,16 @@ export class HostSetUp {
     );
   }
 
+  /** Whether the TUN device was deleted, and all virtual IPs with it. */
+  get isGone(): boolean {
+    return this.#placed?.isGone ?? false;
+  }
+
+  /** Puts virtual IPs back that somebody took off the TUN device. @returns those; empty as a rule */
+  renewVirtualIps(): readonly IpAddress[] {
+    return this.#placed?.mend() ?? [];
+  }
+
   /** Takes the virtual IPs away, then puts the settings back, if they are its own. Safe to call more than once. */
   undo(): UndoReport {
     this.#placed?.remove();

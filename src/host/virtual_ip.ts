@@ -5,9 +5,9 @@
 
 import { SystemError } from "../../ffi/errors.ts";
 import { interfaceByName } from "../../ffi/interface.ts";
-import { addAddress, removeAddress, setLink } from "../../ffi/rtnetlink.ts";
+import { addAddress, addresses, links, removeAddress, setLink } from "../../ffi/rtnetlink.ts";
 import { VipfarmError } from "../core/errors.ts";
-import type { IpAddress } from "../core/address.ts";
+import { addressFromBytes, type IpAddress, sameAddress } from "../core/address.ts";
 import { interfaceSysctl, readSysctl, writeSysctl } from "./sysctl_file.ts";
 
 /** What a TUN device must be like, by address family. */
@@ -50,19 +50,17 @@ export class PlacedVirtualIps {
    * @param mtu in bytes; that of the interface which reaches the clients
    * @throws VipfarmError (SystemError from the kernel's answers) after taking back what it had done
    */
-  static place(tunName: string, addresses: readonly IpAddress[], mtu: number): PlacedVirtualIps {
+  static place(tunName: string, virtualIps: readonly IpAddress[], mtu: number): PlacedVirtualIps {
     const { index } = interfaceByName(tunName);
-    const placed = new PlacedVirtualIps(index, addresses);
+    const placed = new PlacedVirtualIps(index, virtualIps);
     try {
       for (const family of [4, 6] as const) {
-        const needed = addresses.some((address) => address.family === family);
+        const needed = virtualIps.some((address) => address.family === family);
         if (needed) setOwn(tunName, family, TUN_SYSCTLS[family]);
         else if (family === 6) keepSilent(tunName);
       }
       setLink({ index, mtu: Math.min(mtu, TUN_MTU_MAX), noArp: true });
-      for (const { bytes } of addresses) {
-        addAddress({ index, address: bytes, prefixLength: bytes.length * 8, noDad: true, deprecated: true });
-      }
+      for (const address of virtualIps) placed.#put(address);
       // Last: from here on the host answers for these addresses, and only to what the daemon writes to the device.
       setLink({ index, up: true });
     } catch (error) {
@@ -70,6 +68,25 @@ export class PlacedVirtualIps {
       throw error;
     }
     return placed;
+  }
+
+  /** Whether the device was deleted: no descriptor brings it back. */
+  get isGone(): boolean {
+    return !links().some(({ index }) => index === this.#index);
+  }
+
+  /** Puts back what somebody took off the device. @returns those addresses; empty as a rule */
+  mend(): readonly IpAddress[] {
+    const present = addresses(this.#index).map(({ address }) => addressFromBytes(address));
+    const missing = this.#addresses.filter((address) => !present.some((each) => sameAddress(each, address)));
+    for (const address of missing) this.#put(address);
+    setLink({ index: this.#index, up: true });
+    return missing;
+  }
+
+  #put({ bytes }: IpAddress): void {
+    const address = { address: bytes, prefixLength: bytes.length * 8 };
+    addAddress({ index: this.#index, ...address, noDad: true, deprecated: true });
   }
 
   /** Takes the device down and the addresses off it. Fine if the device has gone. */

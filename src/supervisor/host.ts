@@ -17,8 +17,18 @@ export class SupervisedHost {
   readonly tuns: HostTun[] = [];
   readonly #resources = new AsyncDisposableStack();
   readonly #renewals: Array<() => void> = [];
+  #lost: string | undefined;
 
-  private constructor(readonly plan: HostPlan, readonly report: (event: FarmEventInit) => void) {}
+  private constructor(
+    readonly plan: HostPlan,
+    readonly report: (event: FarmEventInit) => void,
+    readonly onLost: (problem: string) => void,
+  ) {}
+
+  /** What is gone that only setting up anew brings back. */
+  get lost(): string | undefined {
+    return this.#lost;
+  }
 
   /**
    * Takes the runtime directory, puts back what a crash left, and makes the host ready.
@@ -28,8 +38,9 @@ export class SupervisedHost {
     plan: HostPlan,
     runtimeDir: string,
     report: (event: FarmEventInit) => void,
+    onLost: (problem: string) => void,
   ): Promise<SupervisedHost> {
-    const host = new SupervisedHost(plan, report);
+    const host = new SupervisedHost(plan, report, onLost);
     try {
       const lock = await RuntimeLock.acquire(runtimeDir);
       host.#resources.defer(() => lock.release());
@@ -92,14 +103,28 @@ export class SupervisedHost {
     this.#resources.defer(() => void host.undo());
     // This descriptor holds the device; packets go through the queue that the worker opens.
     tun.detachQueue();
-    this.#renewals.push(() => this.#renew(host, name));
-    const timer = setInterval(() => this.#renew(host, name), RENEW_INTERVAL_MS);
+    const renew = () => this.#renew(host, name, tun.name);
+    this.#renewals.push(renew);
+    const timer = setInterval(renew, RENEW_INTERVAL_MS);
     this.#resources.defer(() => clearInterval(timer));
     this.tuns.push({ interface: name, tun: tun.name });
   }
 
-  #renew(host: HostSetUp, interfaceName: string): void {
+  #renew(host: HostSetUp, interfaceName: string, tunName: string): void {
+    if (this.#lost !== undefined) return;
+    if (host.isGone) {
+      this.#lost = `the TUN device ${tunName} was deleted, and the virtual IPs with it`;
+      return this.onLost(this.#lost);
+    }
     try {
+      for (const { text } of host.renewVirtualIps()) {
+        this.report({
+          severity: "error",
+          kind: "host.virtual_ip_mended",
+          message:
+            `Somebody took ${text} off ${tunName}, so this node did not answer for it; it is there again.`,
+        });
+      }
       for (const { path, former, value } of host.renew()) {
         this.report({
           severity: "warning",

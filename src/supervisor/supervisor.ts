@@ -257,8 +257,9 @@ class Supervisor {
     }
     if (this.#host === undefined) {
       const report = (event: FarmEventInit) => this.#report(event);
-      this.#host = await SupervisedHost.setUp(plan, this.options.runtimeDir, report);
-    } else if (JSON.stringify(this.#host.plan) !== JSON.stringify(plan)) {
+      const onLost = (problem: string) => this.#endForLostHost(problem);
+      this.#host = await SupervisedHost.setUp(plan, this.options.runtimeDir, report, onLost);
+    } else if (this.#host.lost !== undefined || JSON.stringify(this.#host.plan) !== JSON.stringify(plan)) {
       if (worker === this.#worker) return await this.#setUpAnew(worker, message);
       throw new VipfarmError({
         operation: "start the program",
@@ -278,6 +279,12 @@ class Supervisor {
       members,
       isRestart: worker === this.#worker && this.#everReady,
     });
+  }
+
+  /** Nothing reaches this node's programs any more: the next worker finds all of it made anew. */
+  #endForLostHost(problem: string): void {
+    this.#worker.problem ??= problem;
+    this.#worker.kill();
   }
 
   /** A worker that was restarted found another file: there are no connections to keep for other virtual IPs. */

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { Lab, LAB_PORTS } from "../../src/lab/lab.ts";
 import { vipfarmArgv } from "../../src/lab/program.ts";
 import { bridgeCommands, stationCommands } from "../../src/lab/topology.ts";
-import { ignore, waitForDeath } from "./farm_failure_support.ts";
+import { eventsOf, hasEvent, ignore, waitForDeath } from "./farm_failure_support.ts";
 import { http, ownMac, runArgv, startFarm } from "./farm_support.ts";
 
 /** A look every second, then new starts in growing distances: all of it is over well before this. */
@@ -244,3 +244,36 @@ Deno.test({ name: "an interface that was down for a while is used again", ignore
   const both = await lab.clients[0].request(request);
   assert.deepEqual(new Set(both.map(({ node, error }) => node ?? error)), new Set(["n1", "n2"]));
 });
+
+Deno.test(
+  { name: "virtual IPs that are taken off the TUN device, or go with it, come back", ignore },
+  async () => {
+    await using lab = await startFarm({ nodes: 2, clients: 1 });
+    const [n1] = lab.nodes;
+    const [virtualIp] = lab.virtualIps.ipv4;
+    const isThere = async () => (await lab.exec("n1", ["ip", "-br", "address"])).stdout.includes(virtualIp);
+    const allAnswer = async () => {
+      const answers = await lab.clients[0].request({ ...http(lab), count: 40, timeoutMs: 1_000 });
+      return answers.every(({ error }) => error === undefined) &&
+        new Set(answers.map(({ node }) => node)).size === 2;
+    };
+
+    await lab.run("n1", ["ip", "address", "del", `${virtualIp}/32`, "dev", "vipfarm0"]);
+    await lab.waitFor(hasEvent(n1, "host.virtual_ip_mended"), NOTICED_MS, "the address to be missed");
+    assert.ok(await isThere());
+    await lab.waitFor(allAnswer, NOTICED_MS, "both nodes to answer again");
+
+    await lab.run("n1", ["ip", "link", "set", "vipfarm0", "down"]);
+    await lab.waitFor(allAnswer, NOTICED_MS, "both nodes to answer with the device up again");
+
+    await lab.run("n1", ["ip", "link", "del", "vipfarm0"]);
+    await lab.waitFor(hasEvent(n1, "program.ended"), NOTICED_MS, "the device to be missed");
+    await lab.waitFor(isThere, NOTICED_MS, "another device");
+    await lab.waitForMembers(["n1", "n2"], NOTICED_MS);
+    await lab.waitFor(allAnswer, NOTICED_MS, "both nodes to answer by the new device");
+    const told = (await eventsOf(n1)).find(({ kind }) => kind === "program.ended");
+    assert.match(told!.message, /the TUN device vipfarm0 was deleted/);
+    await n1.stopDaemon();
+    assert.ok(!await isThere());
+  },
+);
