@@ -1,7 +1,7 @@
 /**
  * The state of this node: its application, its checks and its maintenance file, and what follows from them for what it
- * announces. The next process of this node finds the state in the runtime directory; that a node was drained stands in
- * the state directory, and survives a restart of the host too.
+ * announces. The next process of this node finds the state, and what the checks have found, in the runtime directory;
+ * that a node was drained stands in the state directory, and survives a restart of the host too.
  */
 import { existsSync } from "node:fs";
 import { boottimeMs } from "../../ffi/clock.ts";
@@ -14,6 +14,7 @@ import { type Machine } from "../application/types.ts";
 import { type FarmConfig, type NodeConfig } from "../config/load.ts";
 import { type FarmEventInit } from "../core/events.ts";
 import { type Health } from "../health/health.ts";
+import { readSavedHealth, type SavedHealth } from "../health/saved.ts";
 import { type HealthState } from "../health/types.ts";
 import { bootId } from "../host/boot_id.ts";
 import { type ClaimsBasis } from "../membership/types.ts";
@@ -47,6 +48,7 @@ export class NodeState {
   readonly #health: Health;
   readonly #application: Application;
   readonly #saved: MemoryFile<Saved>;
+  readonly #verdicts: MemoryFile<SavedHealth>;
   readonly #asked: MemoryFile<{ drained: boolean }>;
   readonly #bootId = bootId();
   readonly #lastResort: LastResortWatch;
@@ -55,6 +57,7 @@ export class NodeState {
   #adopts = false;
   #drainedSaved = false;
   #live = false;
+  #savesVerdicts = true;
 
   /** Ends with the resources. */
   constructor(readonly parts: NodeStateParts, resources: AsyncDisposableStack) {
@@ -63,6 +66,8 @@ export class NodeState {
     const record = (event: FarmEventInit) => parts.record(event);
     const what = `what ${node} was doing`;
     this.#saved = new MemoryFile(`${runtimeDir}/application.json`, what, readSaved, record);
+    const verdicts = `what the checks of ${node} have found`;
+    this.#verdicts = new MemoryFile(`${runtimeDir}/checks.json`, verdicts, readSavedHealth, record);
     const path = `${config.stateDir}/${config.farm}.${node}.json`;
     this.#asked = new MemoryFile(path, `whether ${node} was drained`, readAsked, record);
     this.#lastResort = new LastResortWatch(config.services.map(({ name }) => name), record);
@@ -90,7 +95,7 @@ export class NodeState {
       settings: applicationSettings(config),
       nowMs: boottimeMs,
       remember: (machine, handed) => this.#remember(machine, handed),
-      forget: () => this.#saved.remove(),
+      forget: () => this.#forget(),
       record,
       drained: (deadlineMs, calledOff) => parts.drained(deadlineMs, calledOff),
       started: () => this.#health.applicationStarted(),
@@ -160,15 +165,18 @@ export class NodeState {
 
   /** What the checks ask for has changed. */
   #heed({ services, node }: HealthState): void {
+    if (this.#savesVerdicts) this.#verdicts.save(this.#health.toSave());
     if (this.#live) this.#application.take({ kind: "health", services, application: node });
   }
 
   /** Another process goes on: nothing is done here any more, unless that fails. */
   freeze(): void {
+    this.#savesVerdicts = false;
     this.#application.freeze();
   }
 
   thaw(): void {
+    this.#savesVerdicts = true;
     this.#application.thaw();
     this.#heed(this.#health.state());
   }
@@ -186,6 +194,8 @@ export class NodeState {
 
   /** Gives the machine what is known before it acts, so that the node announces the right weights from the start. */
   #prepare(machine: Machine): void {
+    const verdicts = this.#adopts ? this.#verdicts.load() : undefined;
+    if (verdicts !== undefined) this.#health.goOn(verdicts);
     const { services, node } = this.#health.state();
     this.#application.restore({
       ...machine,
@@ -209,6 +219,12 @@ export class NodeState {
     if (machine.drained === this.#drainedSaved) return;
     this.#drainedSaved = machine.drained;
     this.#asked.save({ drained: machine.drained });
+  }
+
+  #forget(): void {
+    this.#savesVerdicts = false;
+    this.#saved.remove();
+    this.#verdicts.remove();
   }
 
   #changed(): void {

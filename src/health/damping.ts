@@ -9,6 +9,7 @@
  * and one lost packet removes no node.
  */
 import { type CheckTiming } from "../config/checks_config.ts";
+import { type KnownCheck } from "./saved.ts";
 import { type CheckState } from "./types.ts";
 
 /** What one run found. */
@@ -51,6 +52,24 @@ export function begin(timing: CheckTiming, nowMs: number, chance: number, holdsB
     failures: 0,
     dueMs: nowMs + timing.startDelayMs + chance * timing.warmUpMs,
     holdsBack,
+  };
+}
+
+/** A check that another process of this node has run until now: its verdict holds until new runs say otherwise. */
+export function goOn(known: KnownCheck, timing: CheckTiming, nowMs: number, chance: number): CheckMemory {
+  const { state, weight } = known;
+  const sinceMs = Math.min(known.sinceMs, nowMs);
+  const isPending = state === "pending";
+  return {
+    ...begin(timing, sinceMs, chance, isPending),
+    state,
+    // The application runs already: a start delay counts from where the check began to wait.
+    ...(!isPending && { dueMs: nowMs + chance * timing.warmUpMs }),
+    last: {
+      good: state === "up",
+      reason: "as it was found before the program started anew",
+      ...(weight !== undefined && { weight }),
+    },
   };
 }
 

@@ -9,12 +9,13 @@ import { type FarmEventInit } from "../core/events.ts";
 import { Alarms } from "./alarms.ts";
 import { type Checker, type CheckerParts } from "./checker.ts";
 import { createChecker } from "./checkers.ts";
-import { afterRun, begin, beginAnew, type CheckMemory, type Finding } from "./damping.ts";
+import { afterRun, begin, beginAnew, type CheckMemory, type Finding, goOn } from "./damping.ts";
 import { demands } from "./demands.ts";
 import { checkEvent, ruleEvent } from "./health_events.ts";
 import { Links } from "./links.ts";
 import { ProcessTable } from "./process_table.ts";
 import { inEffectSinceMs, lookAtRule, RULE_BEGIN, type RuleMemory, takesEffectMs } from "./rules.ts";
+import { type SavedHealth } from "./saved.ts";
 import { type CheckStatus, type HealthState } from "./types.ts";
 import { type Watcher } from "./watcher.ts";
 
@@ -86,6 +87,38 @@ export class Health {
     this.#processes = new ProcessTable(() => parts.nowMs());
     this.#nodeSinceMs = parts.nowMs();
     this.#running = config.checks.map((check) => this.#create(check, !parts.assumeUp));
+  }
+
+  /** Takes up, before {@link start}, where another process of this node has stopped. */
+  goOn({ checks, rules }: SavedHealth): void {
+    const nowMs = this.parts.nowMs();
+    for (const running of this.#running) {
+      const { name, timing } = running.config;
+      if (!Object.hasOwn(checks, name)) continue;
+      running.memory = goOn(checks[name], timing, nowMs, this.parts.chance());
+    }
+    for (const [index, rule] of this.#config.rules.entries()) {
+      if (!Object.hasOwn(rules, rule.name)) continue;
+      this.#rules[index] = { heldSinceMs: Math.min(rules[rule.name], nowMs) };
+      // Who went before has told of it.
+      if (inEffectSinceMs(this.#rules[index], rule, nowMs) !== undefined) this.#rulesTold.add(rule.name);
+    }
+  }
+
+  /** For the next process of this node. */
+  toSave(): SavedHealth {
+    const checks = this.#running.flatMap(({ config: { name }, memory }) => {
+      const { state, sinceMs, holdsBack, last: { weight } = {} } = memory;
+      if (state === "pending" && !holdsBack) return [];
+      return [
+        [name, { state, sinceMs: Math.round(sinceMs), ...(weight !== undefined && { weight }) }] as const,
+      ];
+    });
+    const rules = this.#config.rules.flatMap(({ name }, index) => {
+      const { heldSinceMs } = this.#rules[index];
+      return heldSinceMs === undefined ? [] : [[name, Math.round(heldSinceMs)] as const];
+    });
+    return { checks: Object.fromEntries(checks), rules: Object.fromEntries(rules) };
   }
 
   /** Begins the first runs. */

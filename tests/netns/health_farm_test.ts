@@ -5,6 +5,7 @@ import { Lab, LAB_PORTS } from "../../src/lab/lab.ts";
 import { afterMs, eventOf, Load, PATIENCE_MS } from "./application_support.ts";
 import { eventsOf } from "./farm_failure_support.ts";
 import { farmUnavailable } from "./farm_support.ts";
+import { workerOf } from "./ops_threads.ts";
 
 /** Requests of the client: 50 a second. */
 const EVERY_MS = 20;
@@ -16,6 +17,10 @@ interface Checks {
   readonly checks: ReadonlyArray<
     { name: string; state: string; reason: string; since: string; action: string }
   >;
+}
+
+interface Claims {
+  readonly members: ReadonlyArray<{ readonly claimed?: Readonly<Record<string, number>> }>;
 }
 
 Deno.test({
@@ -96,5 +101,39 @@ Deno.test({
   } catch (error) {
     for (const node of lab.nodes) console.log(`log of ${node.name}:\n${await node.log()}`);
     throw error;
+  }
+});
+
+Deno.test({
+  name: "a check that is down stays down when the program is replaced, and when it crashes",
+  ignore: farmUnavailable !== undefined,
+}, async () => {
+  const gone = {
+    name: "gone",
+    tcp: { port: 1 },
+    services: ["http"],
+    on_failure: "fail",
+    last_resort: "drop",
+  };
+  await using lab = await Lab.create({ nodes: 1, config: { checks: [gone] } });
+  await lab.startNodes();
+  const [n1] = lab.nodes;
+  const now = async () => {
+    const { checks } = await n1.api<Checks>("GET", "/api/v1/checks");
+    const { members: [{ claimed }] } = await n1.api<Claims>("GET", "/api/v1/farm");
+    return [checks[0].state, claimed?.http];
+  };
+  const startedMs = Date.now();
+  await eventOf(lab, n1, "check.down", 0);
+  // From here on it does not run any more.
+  await Deno.writeTextFile(n1.configPath, lab.configText({ checks: [{ ...gone, start_delay: "1h" }] }));
+  n1.daemon!.signal("SIGHUP");
+  await eventOf(lab, n1, "config.reloaded", startedMs);
+  for (const end of [() => n1.daemon!.signal("SIGUSR2"), () => Deno.kill(workerOf(n1), "SIGKILL")]) {
+    const former = workerOf(n1);
+    end();
+    await lab.waitFor(() => workerOf(n1) !== former, PATIENCE_MS, "the next program");
+    await lab.waitForMembers(["n1"], PATIENCE_MS);
+    assert.deepEqual(await now(), ["down", 0]);
   }
 });

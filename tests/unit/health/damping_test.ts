@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type CheckTiming } from "../../../src/config/checks_config.ts";
-import { afterRun, begin, beginAnew, type CheckMemory } from "../../../src/health/damping.ts";
+import { afterRun, begin, beginAnew, type CheckMemory, goOn } from "../../../src/health/damping.ts";
 
 const TIMING: CheckTiming = {
   intervalMs: 1_000,
@@ -138,6 +138,27 @@ tells(
    8100 good -> up since 8101, next 9100
    9000 application started -> up since 8101, next 9100`,
 );
+
+Deno.test("a check goes on in the next process: its verdict and weight stay, and a start delay counts from its begin", () => {
+  const timing = { ...TIMING, startDelayMs: 3_000 };
+  const at = (state: CheckMemory["state"]) => goOn({ state, sinceMs: 5_000, weight: 30 }, timing, 6_000, 0.5);
+  for (const [state, dueMs] of [["up", 6_100], ["down", 6_100], ["pending", 8_100]] as const) {
+    const memory = at(state);
+    assert.deepEqual([memory.state, memory.sinceMs, memory.dueMs, memory.last?.weight], [
+      state,
+      5_000,
+      dueMs,
+      30,
+    ]);
+    assert.equal(memory.holdsBack, state === "pending");
+  }
+  const failed = { startedMs: 6_100, nowMs: 6_101, finding: { good: false, reason: "refused" }, chance: 0.5 };
+  assert.deepEqual(
+    (["up", "down"] as const).map((state) => afterRun(at(state), timing, failed).state),
+    ["up", "down"],
+    "one failure more changes nothing",
+  );
+});
 
 const runs = fc.array(
   fc.record({

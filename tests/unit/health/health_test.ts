@@ -5,7 +5,9 @@ import { type CheckConfig, type RuleConfig } from "../../../src/config/checks_co
 import { WatchThread } from "../../../src/control/watcher.ts";
 import { parseAddress } from "../../../src/core/address.ts";
 import { type FarmEventInit } from "../../../src/core/events.ts";
+import { CHECKS_MAX, WEIGHT_MAX } from "../../../src/core/limits.ts";
 import { Health } from "../../../src/health/health.ts";
+import { readSavedHealth } from "../../../src/health/saved.ts";
 import { type HealthState } from "../../../src/health/types.ts";
 import { check, config, rule } from "./support.ts";
 
@@ -91,6 +93,47 @@ Deno.test("before the first verdict a node that starts is held back, and one tha
     assert.equal(services.http.demand, "none");
     assert.deepEqual(rig.events, [], "that a check is up at first is no news");
   }
+});
+
+Deno.test("what is known to be down stays down in the next process, through a start delay, until new runs say otherwise", async () => {
+  const timing = { intervalMs: 100, timeoutMs: 90, rise: 2, fall: 2, startDelayMs: 0, warmUpMs: 10 };
+  const rules = [rule("check.web.down", ["web"], { name: "gone", services: ["dns"], afterMs: 50 })];
+  await using former = new Rig([tcp("web", 1, { onFailure: "fail", services: ["http"] })], rules);
+  former.health.start();
+  await former.until(
+    "check and rule hold back",
+    ({ services: { http, dns } }) => http.demand === "fail" && dns.demand === "leave",
+  );
+  const saved = readSavedHealth(JSON.parse(JSON.stringify(former.health.toSave())))!;
+
+  using listener = listen();
+  const web = tcp("web", listener.addr.port, {
+    onFailure: "fail",
+    services: ["http"],
+    timing: { ...timing, startDelayMs: 3_600_000 },
+  });
+  await using next = new Rig([web], rules, true);
+  next.health.goOn(saved);
+  const { services } = next.health.state();
+  assert.deepEqual([services.http.demand, services.dns.demand], ["fail", "leave"], "before the first run");
+  assert.match(services.http.reason, /^check web is down: as it was found before/);
+  next.health.start();
+  await next.until("it is up", (state) => stateOf(state, "web") === "up");
+  assert.deepEqual(
+    next.events.map(({ kind }) => kind),
+    ["check.up", "rule.ended"],
+    "what is known is no news",
+  );
+});
+
+Deno.test("what the next process must know of many checks fits in a file of 64 KiB", async () => {
+  const checks = Array.from({ length: CHECKS_MAX }, (_, index) => tcp(`${"n".repeat(60)}${index}`, 1));
+  await using rig = new Rig(checks);
+  const known = { state: "down", sinceMs: boottimeMs(), weight: WEIGHT_MAX } as const;
+  rig.health.goOn({ checks: Object.fromEntries(checks.map(({ name }) => [name, known])), rules: {} });
+  const saved = rig.health.toSave();
+  assert.equal(Object.keys(saved.checks).length, CHECKS_MAX);
+  assert.ok(JSON.stringify(saved).length < 65_536);
 });
 
 Deno.test("a check tells when it goes down and comes back, with cause and effect", async () => {
