@@ -167,7 +167,7 @@ class Daemon {
   async start(): Promise<void> {
     const { config, supervisor, takeOver } = this.options;
     supervisor.on("stop", () => this.#askedToStop());
-    supervisor.on("record", ({ event }) => void this.#events.record(event));
+    supervisor.on("record", ({ event }) => this.#notifier.take(this.#events.record(event)));
     const keys = deriveKeys(await readSecret(config.secretFile), config.farm);
     const vips = planVips(this.#node);
     this.#connections = new Connections(

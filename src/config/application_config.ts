@@ -42,7 +42,14 @@ export interface NotifyConfig {
 }
 
 /** What tells an administrator of what happened to the farm, unless the file says otherwise. */
-export const NOTIFIED_EVENTS: readonly string[] = ["state", "application", "member", "check", "rule"];
+export const NOTIFIED_EVENTS: readonly string[] = [
+  "state",
+  "application",
+  "member",
+  "check",
+  "rule",
+  "program",
+];
 
 /** Without scripts there is no application to look after. `path` finds a file that is named beside the configuration. */
 export function readApplication(

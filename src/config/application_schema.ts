@@ -116,7 +116,7 @@ export const notify = section({
     32,
     "kinds of events",
   ).optional().describe(
-    "kinds of events, or their first words; default: [state, application, member, check, rule]",
+    "kinds of events, or their first words; default: [state, application, member, check, rule, program]",
   ),
 });
 

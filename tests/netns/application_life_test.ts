@@ -191,9 +191,9 @@ Deno.test(
       await story("the notification script was told of all of it", async () => {
         await lab.waitFor(
           () =>
-            ["state.stopped", "state.draining", "member.joined"].every((kind) =>
-              read(`${n1.directory}/told`).includes(kind)
-            ),
+            ["state.stopped", "state.draining", "member.joined", "program.ended", "program.replaced"].every((
+              kind,
+            ) => read(`${n1.directory}/told`).includes(kind)),
           PATIENCE_MS,
           "the notifications",
         );

@@ -44,7 +44,7 @@ state_dir: state
     webhook: { url: "https://example.com/hook", timeoutMs: 5_000 },
     mail: { to: ["root", "admin@example.com"], sendmail: "/usr/sbin/sendmail" },
     severity: "warning",
-    events: ["state", "application", "member", "check", "rule"],
+    events: ["state", "application", "member", "check", "rule", "program"],
   });
   assert.equal(config?.maintenanceFile, undefined);
   assert.equal(config?.stateDir, "/etc/vipfarm/state");
