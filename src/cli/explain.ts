@@ -131,13 +131,14 @@ async function fromFile(
   const tables = answerable(argument, services, output).map((service) => ({
     name: service.name as string | null,
     affinity: service.affinity,
+    grouped: service.flowTimeoutMs !== undefined,
     number: config.services.indexOf(service) + 1,
   }));
   // A farm without services still decides who answers pings and what no service covers: table 0, by client.
-  if (tables.length === 0) tables.push({ name: null, affinity: "client", number: 0 });
-  return tables.map(({ name: service, affinity, number }) => {
+  if (tables.length === 0) tables.push({ name: null, affinity: "client", grouped: false, number: 0 });
+  return tables.map(({ name: service, affinity, grouped, number }) => {
     const members = nodes.map((name) => ({ name, weight: weightsOf(config, name)[number] }));
-    const question = { client, port, affinity: AFFINITY[affinity], flowKey, rendezvousKey };
+    const question = { client, port, affinity: AFFINITY[affinity], grouped, flowKey, rendezvousKey };
     const { bucket, owner, runnerUp, scores, why } = explainFlow(question, members);
     return {
       client: client.text,

@@ -2,6 +2,10 @@
 import assert from "node:assert/strict";
 import { clientArgument } from "../../../src/cli/arguments.ts";
 import { explain } from "../../../src/cli/explain.ts";
+import { deriveKeys } from "../../../src/core/keys.ts";
+import { AFFINITY, FlowHash } from "../../../src/ownership/flow_hash.ts";
+import { Columns } from "../../../src/ownership/rendezvous.ts";
+import { OwnerTable } from "../../../src/ownership/table.ts";
 import { seal } from "../../../src/cli/invitation.ts";
 import project from "../../../deno.json" with { type: "json" };
 
@@ -415,6 +419,31 @@ Deno.test("explain from the file: the same owner every time, by weight, for each
     ]);
     assert.equal(JSON.parse(some.out).bucket, both[1].bucket);
     assert.match(some.err, /^http: the client's port decides .* 203\.0\.113\.7:51000\.$/m);
+  }));
+
+Deno.test("explain from the file: of a service with flow_timeout the owner is that of the group, as in the daemon's tables", () =>
+  withFarm(async (directory) => {
+    const path = `${directory}/farm.yaml`;
+    await Deno.writeTextFile(path, FARM.replace("weight: 7", "flow_timeout: 60s"));
+    const secret = Uint8Array.fromBase64(await Deno.readTextFile(`${directory}/secret`));
+    const { flowKey, rendezvousKey } = deriveKeys(secret, "web");
+    const members = [["n1", 100], ["n2", 300], ["n3", 100]] as const;
+    const columns = new Columns(rendezvousKey);
+    const table = OwnerTable.build(
+      members.map(([name, weight]) => ({ name, weight, column: columns.groupedOf(name) })),
+    );
+    const options = {
+      ...{ config: path, service: "dns", offline: true, json: true } as const,
+      ...{ runtimeDir: directory, runtimeDirIsGiven: false },
+    };
+    for (let host = 1; host <= 20; host++) {
+      const client = clientArgument(`203.0.113.${host}`);
+      let answer = "";
+      const output = { answer: (text: string) => void (answer += text), note: () => {}, error: () => {} };
+      await explain(client, options, output);
+      const bucket = new FlowHash(flowKey).bucket(AFFINITY.client, client.client.bytes, 0, 4, 0);
+      assert.equal(JSON.parse(answer).owner, members[table.owner[bucket]][0], client.client.text);
+    }
   }));
 
 Deno.test("explain says when nobody knows the members, and when nobody answers", () =>
