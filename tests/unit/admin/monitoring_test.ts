@@ -8,6 +8,7 @@ const RULES = new URL("prometheus/vipfarm.rules.yml", root).pathname;
 const rules = Deno.readTextFileSync(RULES);
 const dashboard = JSON.parse(Deno.readTextFileSync(new URL("grafana/vipfarm.json", root)));
 const PROMTOOL = "promtool";
+const FORGED = "VipfarmForgedHeartbeats";
 const withoutPromtool = !await canRun(PROMTOOL, "--version");
 
 interface Panel {
@@ -141,6 +142,9 @@ Deno.test({
         "VipfarmHeartbeatNetworkLost",
         1,
       ],
+      [{ 'vipfarm_heartbeats_refused_total{instance="n1",reason="duplicate"}': "0+100x60" }, FORGED, 0],
+      [{ 'vipfarm_heartbeats_refused_total{instance="n1",reason="foreignFarm"}': "0+100x60" }, FORGED, 0],
+      [{ 'vipfarm_heartbeats_refused_total{instance="n1",reason="headerCheck"}': "0+100x60" }, FORGED, 1],
       [{ 'vipfarm_application_state{instance="n1",state="failed"}': "1x60" }, "VipfarmApplicationFailed", 1],
     ];
     const directory = await Deno.makeTempDir();
