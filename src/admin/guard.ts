@@ -52,32 +52,45 @@ function hostName(host: string): string | undefined {
 /**
  * Whether a request for this host can be meant for us. With DNS rebinding, a page makes its own name resolve to
  * our address and so becomes same-origin with us; what gives it away is that its name is in the Host header.
- * An address cannot be rebound, so behind a wildcard listener every address passes.
+ * An address cannot be rebound, so behind a wildcard listener every address passes. Nor can `certified` names, those of
+ * our certificate: whoever has them resolved elsewhere is known by the certificate that is missing there.
  */
-export function hostAllowed(host: string, listen: ListenAddress | undefined): boolean {
+export function hostAllowed(
+  host: string,
+  listen: ListenAddress | undefined,
+  certified: readonly string[] = [],
+): boolean {
   const name = hostName(host);
   if (name === undefined) return false;
   if (name === "localhost" || name.endsWith(".localhost")) return true;
   if (listen !== undefined && name === listen.host.toLowerCase()) return true;
   const address = parseAddress(name);
-  if (address === undefined) return false;
+  if (address === undefined) return certified.some((each) => isNamed(name, each));
   if (isLoopback(address)) return true;
   const own = listen === undefined ? undefined : parseAddress(listen.host);
   return own !== undefined && (own.bytes.every((byte) => byte === 0) || sameAddress(own, address));
 }
 
+/** Whether a certificate for this name is one for the host: `*` stands for the first label (RFC 6125 section 6.4.3). */
+function isNamed(host: string, certified: string): boolean {
+  return host === certified || (certified.startsWith("*.") && host.replace(/^[^.]+/, "*") === certified);
+}
+
 /** Refuses requests for a foreign Host, and actions that a foreign web page makes a browser send. */
-export function checkOrigin(listen: ListenAddress | undefined): MiddlewareHandler<AdminEnv> {
+export function checkOrigin(
+  listen: ListenAddress | undefined,
+  certified: () => readonly string[],
+): MiddlewareHandler<AdminEnv> {
   return async (c, next) => {
     // No browser can open a Unix socket, and none leaves Host out: neither can have been tricked by a page.
     const host = c.req.header("host");
     if (!overUnixSocket(c) && host !== undefined) {
-      if (!hostAllowed(host, listen) || !sameAuthority(c.req.url, host)) {
+      if (!hostAllowed(host, listen, certified()) || !sameAuthority(c.req.url, host)) {
         throw new ApiFailure(
           403,
           "host_not_allowed",
           "this name is not one that the admin endpoint answers to",
-          "Use localhost or the address in admin.listen.",
+          "Use localhost, the address in admin.listen, or with TLS a name that the certificate has.",
         );
       }
     }

@@ -56,6 +56,37 @@ Deno.test("only names of this host pass for a Host", () => {
   assert.equal(hostAllowed("evil.example", { host: "0.0.0.0", port: 9010 }), false);
 });
 
+Deno.test("with TLS, the certificate's names pass for a Host, a wildcard for one label", () => {
+  const listen = { host: "192.0.2.10", port: 9010 };
+  const certified = ["n1.example.com", "*.farm.example"];
+  const allowed = (host: string) => hostAllowed(host, listen, certified);
+  for (const host of ["n1.example.com", "N1.Example.com:9010", "n1.example.com.", "n1.farm.example:443"]) {
+    assert.equal(allowed(host), true, host);
+  }
+  for (
+    const host of [
+      "n2.example.com",
+      "farm.example",
+      ".farm.example",
+      "a.n1.farm.example",
+      "n1.farm.example.evil",
+      "*",
+    ]
+  ) {
+    assert.equal(allowed(host), false, host);
+  }
+});
+
+Deno.test("names of a certificate that is renewed pass from then on", async () => {
+  let certified = ["n1.example.com"];
+  await withServer({ certifiedNames: () => certified }, async ({ url }) => {
+    const status = async (host: string) => (await raw(url, get("/healthz", `Host: ${host}`))).split(" ")[1];
+    assert.deepEqual([await status("n1.example.com"), await status("n2.example.com")], ["200", "403"]);
+    certified = ["n2.example.com"];
+    assert.deepEqual([await status("n1.example.com"), await status("n2.example.com")], ["403", "200"]);
+  });
+});
+
 Deno.test("a request for a foreign Host is refused everywhere, in the request line too", async () => {
   await withServer({}, async ({ url }) => {
     for (

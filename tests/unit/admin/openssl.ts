@@ -4,7 +4,7 @@ import { canRun } from "./programs.ts";
 
 export const opensslIsHere = await canRun("openssl", "version");
 
-/** A self-signed certificate for localhost; with empty text, if this openssl cannot make one for those dates. */
+/** A self-signed certificate for localhost and this name; with empty text, if this openssl cannot make one for those dates. */
 export async function makeCertificate(
   name: string,
   notBefore?: string,
@@ -19,7 +19,7 @@ export async function makeCertificate(
       args: [
         ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"],
         ...["-keyout", `${directory}/key`, "-out", `${directory}/crt`, "-subj", `/CN=${name}`, ...validity],
-        ...["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+        ...["-addext", `subjectAltName=DNS:localhost,DNS:${name},IP:127.0.0.1`],
         ...["-addext", "basicConstraints=critical,CA:FALSE"],
       ],
       stderr: "null",
