@@ -51,7 +51,11 @@ export async function loadCertificate(
   const parsed = parse(certificateFile, "certificate", () => new X509Certificate(certificate));
   const parsedKey = parse(keyFile, "private key", () => createPrivateKey(key));
   if (!parsed.checkPrivateKey(parsedKey)) {
-    throw fail("the key does not belong to the certificate", keyFile, "Put both in place, then reload.");
+    throw fail(
+      "the key does not belong to the certificate",
+      keyFile,
+      "Put the pair in place: a running daemon takes it up within seconds.",
+    );
   }
   if (Date.parse(parsed.validTo) < Date.now()) {
     throw fail(
