@@ -1,6 +1,6 @@
 /** The sections of the file about the node's application, who is told about it, and maintenance. */
 import { z } from "zod";
-import { choice, duration, expecting, filePath, list, name, section, someOf } from "./schema_values.ts";
+import { choice, duration, expecting, filePath, name, section, someOf } from "./schema_values.ts";
 
 /** Arguments of a script: a command line, not a data set. */
 const ARGUMENTS_MAX = 64;
@@ -108,7 +108,7 @@ export const notify = section({
   severity: choice(["info", "warning", "error"]).default("info").describe(
     "the least severe event that is worth a notification",
   ),
-  events: list(
+  events: someOf(
     expecting(
       z.string().regex(/^[a-z_]{1,32}(\.[a-z_]{1,32}){0,2}$/),
       "a kind of event or its first word, such as state.failed",

@@ -5,7 +5,9 @@ import {
   SCRIPT_TIMEOUT_MS,
   WEBHOOK_TIMEOUT_MS,
 } from "./application_schema.ts";
-import { type Path, type Report } from "./problem.ts";
+import { EVENT_GROUPS, EVENT_KINDS } from "./event_kinds.ts";
+import { formatValue, type Path, type Report } from "./problem.ts";
+import { suggest } from "./suggest.ts";
 import { checkDuration, items, keys, name, type ValidValues } from "./semantic_values.ts";
 
 export function checkApplication(values: ValidValues, report: Report): void {
@@ -37,6 +39,20 @@ export function checkApplication(values: ValidValues, report: Report): void {
   for (const key of ["backoff", "backoff_max"]) {
     checkDuration(values, report, recovery(key), BACKOFF_MS.min, BACKOFF_MS.max);
   }
+}
+
+/** Notifications that would reach nobody, or be of nothing. */
+export function checkNotify(values: ValidValues, report: Report): void {
+  const present = keys(values, ["notify"]);
+  const ways = ["script", "webhook", "mail"];
+  if (present.length > 0 && !present.some((key) => ways.includes(key))) {
+    report({
+      path: ["notify"],
+      atKey: true,
+      message: "`notify` names nobody to tell",
+      expected: "script, webhook or mail",
+    });
+  }
   checkDuration(
     values,
     report,
@@ -44,6 +60,19 @@ export function checkApplication(values: ValidValues, report: Report): void {
     WEBHOOK_TIMEOUT_MS.min,
     WEBHOOK_TIMEOUT_MS.max,
   );
+  const known = [...EVENT_GROUPS, ...EVENT_KINDS];
+  for (const path of items(values, ["notify", "events"])) {
+    const kind = values.get(path);
+    if (typeof kind !== "string" || known.includes(kind)) continue;
+    const meant = suggest(kind, kind.includes(".") ? EVENT_KINDS : known);
+    report({
+      path,
+      message: `${name(path)} is ${formatValue(kind)}, and there are no such events`,
+      expected: meant === undefined
+        ? `a kind of event, such as state.failed, or a first word of ${EVENT_GROUPS.join(", ")}`
+        : `a kind of event or its first word; did you mean \`${meant}\`?`,
+    });
+  }
 }
 
 /** Checks and rules that ask for what nobody can do. */

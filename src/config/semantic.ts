@@ -4,7 +4,7 @@
  */
 import { parseAddress } from "../core/address.ts";
 import { MEMBERS_MAX } from "../core/limits.ts";
-import { checkApplication } from "./application_semantic.ts";
+import { checkApplication, checkNotify } from "./application_semantic.ts";
 import { checkChecks } from "./checks_semantic.ts";
 import { formatPath, formatValue, type Path, type Report } from "./problem.ts";
 import { DRAIN_MS_MAX, FLOW_TIMEOUT_MS, INTERVAL_MS } from "./schema.ts";
@@ -49,6 +49,7 @@ export function checkMeaning(values: ValidValues, report: Report): void {
   checkAdmin(values, report);
   checkChecks(values, serviceNames, report);
   checkApplication(values, report);
+  checkNotify(values, report);
   checkDuration(values, report, ["drain_on_stop"], 0, DRAIN_MS_MAX);
 }
 
