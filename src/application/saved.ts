@@ -19,6 +19,8 @@ const job = z.union([
 const saved = z.object({
   /** The process that this node's processes are started by. */
   supervisor: z.number(),
+  /** When that one started: in a container every supervisor has the same number. */
+  supervisorStart: z.string().optional(),
   /** Its end was no crash: another process goes on. */
   handed: z.boolean(),
   /** Times are of one boot. */

@@ -14,6 +14,7 @@ import { type Machine } from "../application/types.ts";
 import { type FarmConfig, type NodeConfig } from "../config/load.ts";
 import { type FarmEventInit } from "../core/events.ts";
 import { type Health } from "../health/health.ts";
+import { readProcess } from "../health/process_table.ts";
 import { readSavedHealth, type SavedHealth } from "../health/saved.ts";
 import { type HealthState } from "../health/types.ts";
 import { bootId } from "../host/boot_id.ts";
@@ -51,6 +52,7 @@ export class NodeState {
   readonly #verdicts: MemoryFile<SavedHealth>;
   readonly #asked: MemoryFile<{ drained: boolean }>;
   readonly #bootId = bootId();
+  readonly #supervisor = { supervisor: Deno.ppid, supervisorStart: readProcess(Deno.ppid)?.start };
   readonly #lastResort: LastResortWatch;
   #maintenanceFile: string | undefined;
   #endLooking = () => {};
@@ -211,11 +213,13 @@ export class NodeState {
     const saved = this.#saved.load();
     if (saved === undefined || saved.boot !== this.#bootId) return undefined;
     // A supervisor that died may have taken the application along: then it is started anew, which does no harm if not.
-    return saved.supervisor === Deno.ppid || saved.handed ? fromSaved(saved.machine) : undefined;
+    const { supervisor, supervisorStart } = this.#supervisor;
+    const isSame = saved.supervisor === supervisor && saved.supervisorStart === supervisorStart;
+    return isSame || saved.handed ? fromSaved(saved.machine) : undefined;
   }
 
   #remember(machine: Machine, handed: boolean): void {
-    this.#saved.save({ supervisor: Deno.ppid, handed, boot: this.#bootId, machine: toSave(machine) });
+    this.#saved.save({ ...this.#supervisor, handed, boot: this.#bootId, machine: toSave(machine) });
     if (machine.drained === this.#drainedSaved) return;
     this.#drainedSaved = machine.drained;
     this.#asked.save({ drained: machine.drained });

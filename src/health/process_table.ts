@@ -77,8 +77,8 @@ export class ProcessTable {
   }
 }
 
-/** Undefined for one that has ended, also while nobody has asked for its exit status. */
-function readProcess(pid: number): ProcessEntry | undefined {
+/** A process looked up now; undefined for one that has ended, also while nobody has asked for its exit status. */
+export function readProcess(pid: number): ProcessEntry | undefined {
   const stat = readFile(`/proc/${pid}/stat`);
   if (stat === undefined) return undefined;
   // The name may hold parentheses and spaces itself: the last one closes it.
