@@ -220,7 +220,7 @@ const rule = section({
     z.string().min(1).max(2_000),
     "a condition, such as check.db.down && check.gateway.up",
   ).describe(
-    "condition in CEL over check.NAME.up, .down and .pending, farm.members, node.name and node.state",
+    "condition in CEL over check.NAME.up, .down and .pending, farm.members, node.name and node.state (stopped, starting, waiting, up, draining, stopping, failed)",
   ),
   do: choice(["leave", "fail", "restart", "stop"]).describe("leave, fail, restart or stop, as in a check"),
   after: duration("2s").default("0s").describe("how long the condition must hold without a break"),

@@ -7,6 +7,7 @@ import {
 } from "./checks_schema.ts";
 import { formatValue, type Path, type Report } from "./problem.ts";
 import { isRuleProblem, readRule, ruleNames } from "./rule_expression.ts";
+import { NODE_STATES } from "./event_kinds.ts";
 import {
   addressAt,
   checkDuration,
@@ -192,11 +193,15 @@ function checkCondition(values: ValidValues, path: Path, checks: readonly string
   const rule = readRule(text, checks);
   if (!isRuleProblem(rule)) return;
   const { message, start, end } = rule;
-  const words = ruleNames(checks).flatMap((each) => each.split(".")).concat("up", "down", "pending");
+  const words = message.startsWith("there is no state")
+    ? NODE_STATES
+    : ruleNames(checks).flatMap((each) => each.split(".")).concat("up", "down", "pending");
   const meant = message.startsWith("there is no")
     ? suggest(text.slice(start, end), [...new Set(words)])
     : undefined;
-  const known = `a condition over ${ruleNames(checks).slice(0, NAMES_SHOWN_MAX).join(", ")}`;
+  const known = words === NODE_STATES
+    ? NODE_STATES.join(", ")
+    : `a condition over ${ruleNames(checks).slice(0, NAMES_SHOWN_MAX).join(", ")}`;
   report({
     path,
     into: start,

@@ -32,6 +32,9 @@ const SECOND_WORDS: Readonly<Record<string, readonly string[]>> = {
   state: ["draining", "failed", "starting", "stopped", "stopping", "up", "waiting"],
 };
 
+/** The states of a node, which `state` events and rules name. */
+export const NODE_STATES = SECOND_WORDS.state;
+
 /** First words: each stands for all kinds that begin with it. */
 export const EVENT_GROUPS: readonly string[] = Object.keys(SECOND_WORDS);
 

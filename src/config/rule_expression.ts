@@ -3,6 +3,8 @@
  * loaded. A name that does not exist, and a result that is not true or false, are found then, not when the rule matters.
  */
 import { Environment } from "@marcbachmann/cel-js";
+import { NODE_STATES } from "./event_kinds.ts";
+import { formatValue } from "./problem.ts";
 
 /** What an expression can ask of a check. */
 const CHECK_FIELDS = ["up", "down", "pending"] as const;
@@ -54,6 +56,8 @@ export function readRule(text: string, checks: readonly string[]): Rule | RulePr
     return { message: `it gives ${result.type}, not true or false`, start: 0, end: text.length };
   }
   const evaluate = environment.parse(text);
+  const stray = strayState(evaluate.ast);
+  if (stray !== undefined) return stray;
   return {
     text,
     holds(facts) {
@@ -88,6 +92,48 @@ function environmentOf(checks: readonly string[]): Environment {
     })
     .registerVariable({ name: "farm", schema: { members: "int" } })
     .registerVariable({ name: "node", schema: { name: "string", state: "string" } });
+}
+
+/** What of the library's syntax tree is looked at: an operation, and what it is on. */
+interface Part {
+  readonly op: string;
+  readonly args: unknown;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A text that `node.state` is compared with, and never is. */
+function strayState(ast: unknown): RuleProblem | undefined {
+  for (const { op, args } of partsOf(ast)) {
+    if (op !== "==" && op !== "!=" && op !== "in") continue;
+    const operands = args as Part[];
+    if (!operands.some(isNodeState)) continue;
+    for (
+      const { op, args, start, end } of operands.flatMap((each) =>
+        each.op === "list" ? each.args as Part[] : each
+      )
+    ) {
+      if (op !== "value" || typeof args !== "string" || NODE_STATES.includes(args)) continue;
+      // Without its quotation marks.
+      return { message: `there is no state ${formatValue(args)}`, start: start + 1, end: end - 1 };
+    }
+  }
+  return undefined;
+}
+
+function isNodeState({ op, args }: Part): boolean {
+  if (op !== ".") return false;
+  const [of, field] = args as [Part, string];
+  return of.op === "id" && of.args === "node" && field === "state";
+}
+
+/** A part of the tree and all that are in it. */
+function* partsOf(tree: unknown): Generator<Part> {
+  if (Array.isArray(tree)) { for (const each of tree) yield* partsOf(each); }
+  else if (typeof tree === "object" && tree !== null && "op" in tree) {
+    yield tree as Part;
+    yield* partsOf((tree as Part).args);
+  }
 }
 
 function contextOf({ checks, farm, node }: RuleFacts): Record<string, unknown> {

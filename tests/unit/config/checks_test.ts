@@ -227,6 +227,22 @@ Deno.test("an unknown key is refused in every mapping, with the one that was mea
   }
 });
 
+Deno.test("a state in a condition is one that there is; other texts are anybody's", () => {
+  for (
+    const [expression, stray] of [
+      ['node.state == "up" || node.state in ["waiting", "failed"] || "stopped" != node.state', undefined],
+      ['node.state == (node.name == "n1" ? "up" : "failed") && node.name != "upp"', undefined],
+      ['node.state == "upp"', "upp"],
+      ["!(check.db.up && ('' != node.state))", ""],
+      ['node.state in ["up", "a\\nb"]', "a\nb"],
+    ] as const
+  ) {
+    const read = readRule(expression, ["db", "gateway"]);
+    const expected = stray === undefined ? undefined : `there is no state ${JSON.stringify(stray)}`;
+    assert.equal(isRuleProblem(read) ? read.message : undefined, expected, expression);
+  }
+});
+
 Deno.test("no condition makes the reader throw, and what is wrong lies in its text", () => {
   const words = fc.constantFrom(
     ..."check db gateway up down pending farm members node state name . . . && || ! ( ) [ ] , ? : < == + - 1 2.5 'a' \"\" in has size map exists x"
