@@ -28,7 +28,8 @@ export const TCX_NEXT = -1;
 const LOG_BYTES = 1 << 18;
 const LOG_LINES_SHOWN = 3;
 const SYS_BPF = SYSCALLS[Deno.build.arch].bpf;
-const REMEDY = "grant CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN), on Linux 5.5 or later";
+const REMEDY =
+  "grant CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN), on Linux 5.5 or later; before 5.11 also raise RLIMIT_MEMLOCK";
 
 /** A map with one value, which programs and this process share as memory. */
 export class BpfMemory {

@@ -91,7 +91,8 @@ export class Connections {
       this.#diag.dumpTcp(family, (local, virtualPort, client, clientPort) => {
         const virtualIp = this.#vips.find(family, local, 0);
         const table = virtualIp < 0 ? 0 : this.#services.tcp(virtualIp, virtualPort);
-        if (table === 0) return;
+        // A program of this host: its packets stay here, and no filter sees them.
+        if (table === 0 || this.#vips.find(family, client, 0) >= 0) return;
         const affinity = this.#services.affinity[table] as Affinity;
         const bucket = this.#flowHash.bucket(affinity, client, 0, family, clientPort);
         visit({ table, bucket, virtualIp, virtualPort, client, clientPort });

@@ -2,9 +2,10 @@
 
 import assert from "node:assert/strict";
 import { Lab, LAB_PORTS } from "../../src/lab/lab.ts";
+import { lines } from "../../src/lab/lines.ts";
 import { vipfarmArgv } from "../../src/lab/program.ts";
 import { bridgeCommands, stationCommands } from "../../src/lab/topology.ts";
-import { eventsOf, hasEvent, ignore, waitForDeath } from "./farm_failure_support.ts";
+import { eventsOf, hasEvent, ignore, metric, waitForDeath } from "./farm_failure_support.ts";
 import { http, ownMac, runArgv, startFarm } from "./farm_support.ts";
 
 /** A look every second, then new starts in growing distances: all of it is over well before this. */
@@ -277,3 +278,21 @@ Deno.test(
     assert.ok(!await isThere());
   },
 );
+
+Deno.test({
+  name: "connections of the node's own programs to the virtual IP are not counted as clients'",
+  ignore,
+}, async () => {
+  await using lab = await startFarm({ nodes: 1, clients: 1 });
+  const [n1] = lab.nodes, { address, port } = http(lab);
+  const hold = (where: string) => {
+    const script = `exec 3<>/dev/tcp/${address}/${port} && echo open && exec sleep 600`;
+    return lab.spawn(where, ["bash", "-c", script], { stdout: "piped" });
+  };
+  for (const where of ["n1", "n1", "c1"]) {
+    assert.equal((await lines(hold(where).child.stdout).next()).value, "open");
+  }
+  const connections = () => metric(n1, "vipfarm_connections");
+  await lab.waitFor(async () => await connections() > 0, NOTICED_MS, "the client's connection to be counted");
+  assert.equal(await connections(), 1);
+});
