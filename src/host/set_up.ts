@@ -4,10 +4,16 @@
  */
 
 import { interfaceByName } from "../../ffi/interface.ts";
+import { links } from "../../ffi/rtnetlink.ts";
+import { VipfarmError } from "../core/errors.ts";
 import type { IpAddress } from "../core/address.ts";
-import { applyRequirements, VIP_INTERFACE_REQUIREMENTS } from "./sysctls.ts";
+import { applyRequirements, FOR_ALL_INTERFACES, VIP_INTERFACE_REQUIREMENTS } from "./sysctls.ts";
 import { HostChanges, NOTHING_UNDONE, type SysctlChange, type UndoReport } from "./undo.ts";
+import { MAC_BYTES } from "../wire/ethernet.ts";
 import { PlacedVirtualIps } from "./virtual_ip.ts";
+
+/** linux/if_arp.h. */
+const ARPHRD_ETHER = 1;
 
 /** What to set up. */
 export interface HostSetUpOptions {
@@ -57,9 +63,28 @@ export class HostSetUp {
    * @throws VipfarmError if they cannot be mended.
    */
   renew(): readonly SysctlChange[] {
-    return this.#options.interfaces.flatMap((name) =>
+    const changed = this.#options.interfaces.flatMap((name) =>
       applyRequirements(this.#changes, name, VIP_INTERFACE_REQUIREMENTS, this.#families)
     );
+    return [...changed, ...this.#keepOthersQuiet()];
+  }
+
+  /**
+   * The virtual IPs are addresses of the host: any other Ethernet interface in the clients' LAN would answer for them, too, with
+   * a MAC of its own. They come and go, so the settings for all of them are used.
+   */
+  #keepOthersQuiet(): readonly SysctlChange[] {
+    const others = links().filter(({ name, type, mac }) =>
+      type === ARPHRD_ETHER && mac.length === MAC_BYTES && !this.#options.interfaces.includes(name)
+    );
+    if (others.length === 0) return [];
+    try {
+      return applyRequirements(this.#changes, "all", FOR_ALL_INTERFACES, this.#families);
+    } catch (error) {
+      // A container may often set its own interface, and no more.
+      if (error instanceof VipfarmError) return [];
+      throw error;
+    }
   }
 
   /** Whether the TUN device was deleted, and all virtual IPs with it. */

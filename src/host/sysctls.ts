@@ -60,6 +60,9 @@ export const VIP_INTERFACE_REQUIREMENTS: readonly Requirement[] = [
   },
 ];
 
+/** Those of them that one setting makes for all interfaces. */
+export const FOR_ALL_INTERFACES = VIP_INTERFACE_REQUIREMENTS.filter(({ combine }) => combine === "max");
+
 /** The value that the kernel acts on; `undefined` if the interface does not have the setting. */
 export function effectiveValue(interfaceName: string, requirement: Requirement): number | undefined {
   const own = readSysctl(interfaceSysctl(requirement.family, interfaceName, requirement.name));

@@ -296,3 +296,42 @@ Deno.test({
   await lab.waitFor(async () => await connections() > 0, NOTICED_MS, "the client's connection to be counted");
   assert.equal(await connections(), 1);
 });
+
+Deno.test({
+  name:
+    "a second network card in the clients' LAN neither answers for the virtual IP nor takes its datagrams",
+  ignore,
+}, async () => {
+  await using lab = await startFarm({ nodes: 2, clients: 1 });
+  const [virtualIp] = lab.virtualIps.ipv4;
+  const setting = async (node: string) =>
+    (await lab.run(node, ["sysctl", "-n", "net.ipv4.conf.all.arp_ignore"])).trim();
+  for (const { name } of lab.nodes) {
+    assert.equal(await setting(name), "0", "one card needs no setting for all");
+    const { pid } = lab.namespace(name).holder;
+    await lab.run("bridge", [
+      "sh",
+      "-c",
+      `
+      ip link add ${name}b type veth peer name eth1 netns ${pid}
+      ip link set ${name}b master br0 up
+    `,
+    ]);
+    await lab.run(name, ["ip", "link", "set", "eth1", "up"]);
+  }
+  for (const { name } of lab.nodes) {
+    await lab.waitFor(async () => await setting(name) === "1", NOTICED_MS, `${name} to see its second card`);
+  }
+  for (let i = 0; i < 5; i++) {
+    await lab.run("c1", ["ip", "neigh", "flush", "all"]);
+    await lab.run("c1", ["ping", "-c", "1", "-W", "5", virtualIp]);
+    assert.match(await lab.run("c1", ["ip", "neigh", "show", virtualIp]), / 03:76:/);
+  }
+  const echo = { protocol: "udp", address: virtualIp, port: LAB_PORTS.echo, count: 40 } as const;
+  const answers = await lab.clients[0].request(echo);
+  assert.ok(answers.every(({ nodes }) => nodes?.length === 1), JSON.stringify(answers));
+  for (const node of lab.nodes) {
+    await node.stopDaemon();
+    assert.equal(await setting(node.name), "0");
+  }
+});
