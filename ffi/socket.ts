@@ -4,6 +4,8 @@ import { SystemError } from "./errors.ts";
 import {
   AF_INET,
   AF_INET6,
+  IPPROTO_IPV6,
+  IPV6_JOIN_GROUP,
   SO_BINDTODEVICE,
   SO_ERROR,
   SO_RCVBUF,
@@ -11,7 +13,7 @@ import {
   SOCK_CLOEXEC,
   SOL_SOCKET,
 } from "./layout/constants.ts";
-import { sockaddr_in, sockaddr_in6 } from "./layout/structs.ts";
+import { ipv6_mreq, sockaddr_in, sockaddr_in6 } from "./layout/structs.ts";
 import { check, cString, libc } from "./libc.ts";
 
 const word = new Uint8Array(4);
@@ -103,4 +105,12 @@ export function setReceiveBuffer(fd: number, bytes: number): number {
 export function takeSocketError(fd: number, operation: string, value?: string): SystemError | undefined {
   if (getOption(fd, SOL_SOCKET, SO_ERROR, word, "read socket error") === 0) return undefined;
   return wordView[0] === 0 ? undefined : new SystemError({ operation, errno: wordView[0], value });
+}
+
+/** Joins an IPv6 multicast group on one interface. Throws {@link SystemError}. */
+export function joinIpv6Group(fd: number, group: Uint8Array, interfaceIndex: number, shown: string): void {
+  const request = new Uint8Array(ipv6_mreq.size);
+  request.set(group, ipv6_mreq.offsets.ipv6mr_multiaddr);
+  new DataView(request.buffer).setInt32(ipv6_mreq.offsets.ipv6mr_interface, interfaceIndex, true);
+  setOption(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, request, "join multicast group", shown);
 }

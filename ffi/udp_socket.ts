@@ -14,10 +14,11 @@ import { Descriptor } from "./descriptor.ts";
 import { SystemError } from "./errors.ts";
 import * as C from "./layout/constants.ts";
 import { ERRNO } from "./layout/errno.ts";
-import { iovec, ip_mreqn, ipv6_mreq, mmsghdr, sockaddr_in, sockaddr_in6 } from "./layout/structs.ts";
+import { iovec, ip_mreqn, mmsghdr, sockaddr_in, sockaddr_in6 } from "./layout/structs.ts";
 import { addressOf, check, errno, libc } from "./libc.ts";
 import {
   bindToInterface,
+  joinIpv6Group,
   openSocket,
   setIntOption,
   setOption,
@@ -107,10 +108,7 @@ export class UdpSocket {
         setIntOption(fd, C.IPPROTO_IPV6, C.IPV6_MULTICAST_LOOP, 0, "switch off multicast loop");
         setIntOption(fd, C.IPPROTO_IPV6, C.IPV6_MULTICAST_ALL, 0, "receive joined groups only");
         check(bind(fd, group, port, interfaceIndex), "bind heartbeat socket", shown);
-        const request = new Uint8Array(ipv6_mreq.size);
-        request.set(group, ipv6_mreq.offsets.ipv6mr_multiaddr);
-        new DataView(request.buffer).setInt32(ipv6_mreq.offsets.ipv6mr_interface, interfaceIndex, true);
-        setOption(fd, C.IPPROTO_IPV6, C.IPV6_JOIN_GROUP, request, "join multicast group", shown);
+        joinIpv6Group(fd, group, interfaceIndex, shown);
       }
       return new UdpSocket(
         new Descriptor(fd, "heartbeat socket"),

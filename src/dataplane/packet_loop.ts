@@ -4,6 +4,7 @@
  */
 import { boottimeMs, boottimeMs32 } from "../../ffi/clock.ts";
 import { EventFd } from "../../ffi/eventfd.ts";
+import { GroupMembership } from "../../ffi/group_membership.ts";
 import {
   FRAME_BYTES_ORDINARY,
   PacketSocket,
@@ -20,7 +21,7 @@ import { POLLIN, PollSet } from "../../ffi/poll.ts";
 import { setTimerSlackNs } from "../../ffi/scheduling.ts";
 import { SockDiag, TCP_STATE } from "../../ffi/sock_diag.ts";
 import { TunDevice } from "../../ffi/tun.ts";
-import { solicitedNodeMac } from "../wire/ethernet.ts";
+import { solicitedNodeAddress, solicitedNodeMac } from "../wire/ethernet.ts";
 import { addressFromBytes } from "../core/address.ts";
 import { messageOf } from "../core/errors.ts";
 import { captureFilter } from "./capture_filter.ts";
@@ -46,6 +47,7 @@ const LONG_BYTES = 32 << 20;
 export function runPacketLoop(plan: DataplanePlan, started: (refused?: string) => void): void {
   using socket = openSocket(plan);
   const refused = attachPrefilter(socket, plan);
+  using _groups = joinSolicitedNodeGroups(plan);
   using tun = TunDevice.adopt(plan.tunDescriptor, plan.tunName);
   using wake = EventFd.adopt(plan.wakeDescriptor);
   using diag = SockDiag.open();
@@ -131,6 +133,20 @@ class RingReader {
     }
     return false;
   }
+}
+
+/** Switches that snoop MLD deliver solicitations for the virtual IPs only to who has asked for their groups. */
+function joinSolicitedNodeGroups({ interfaceIndex, vips }: DataplanePlan): DisposableStack {
+  const groups = new DisposableStack();
+  for (const { address } of vips) {
+    if (address.length !== 16) continue;
+    try {
+      groups.use(GroupMembership.join(interfaceIndex, solicitedNodeAddress(addressFromBytes(address))));
+    } catch {
+      // Without IPv6 on the interface there is no MLD; the frames still come where nobody snoops.
+    }
+  }
+  return groups;
 }
 
 function openSocket(plan: DataplanePlan): PacketSocket {
