@@ -25,8 +25,6 @@ import { authorize, FailureLimiter, type TokenStore } from "./tokens.ts";
 export interface AdminOptions extends StreamOptions {
   /** Where it listens for TCP: besides loopback, the only address that a request may be meant for. */
   readonly listen?: ListenAddress;
-  /** Names of the certificate in use, which a request may be meant for, too. */
-  readonly certifiedNames?: () => readonly string[];
   /** Who may ask over TCP. Without it everybody on loopback may. */
   readonly tokens?: TokenStore;
   /** A clock that never goes back, in milliseconds; the time of the process unless told. */
@@ -69,7 +67,7 @@ export function createAdminApp(source: FarmSource, options: AdminOptions = {}): 
     metrics.countRequest(knownMethod(c.req.method), routePath(c, -1), c.res.status);
   });
   app.use(securityHeaders);
-  app.use(checkOrigin(options.listen, options.certifiedNames ?? (() => [])));
+  app.use(checkOrigin(options.listen));
   app.use(authorize(options.tokens, limiter, source.events));
   app.use(boundBody(options.bodyWaitMs ?? BODY_WAIT_MS));
 

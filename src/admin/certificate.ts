@@ -12,11 +12,6 @@ export interface CertificateFiles {
   readonly keyFile: string;
 }
 
-/** A certificate that was checked, with the host names that it is for, in lower case; `*.` stands for one label. */
-export interface CheckedCertificate extends Certificate {
-  readonly names: readonly string[];
-}
-
 /**
  * Reads both.
  * @throws VipfarmError if one cannot be read or is none, the key is open to others, the two do not belong together,
@@ -24,7 +19,7 @@ export interface CheckedCertificate extends Certificate {
  */
 export async function loadCertificate(
   { certificateFile, keyFile }: CertificateFiles,
-): Promise<CheckedCertificate> {
+): Promise<Certificate> {
   const operation = "read the admin endpoint's certificate";
   const fail = (problem: string, value: string, remedy: string, cause?: unknown) =>
     new VipfarmError({ operation, problem, value, remedy, exitCode: EXIT.usage, cause });
@@ -64,12 +59,15 @@ export async function loadCertificate(
       "Put a new one in its place.",
     );
   }
-  return { certificate, key, names: namesOf(parsed) };
+  return { certificate, key };
 }
 
-/** The DNS names among its alternative names: the subject is no name any more (RFC 9110 section 4.3.4). */
-function namesOf({ subjectAltName = "" }: X509Certificate): string[] {
-  return [...subjectAltName.toLowerCase().matchAll(/(?:^|, )dns:([a-z0-9*._-]+)(?=,|$)/g)].map(([, name]) =>
-    name
-  );
+/**
+ * The host names that a certificate is for, in lower case; `*.` stands for one label. They are its DNS names: its subject
+ * is no name any more (RFC 9110 section 4.3.4).
+ */
+export function certifiedNames({ certificate }: Certificate): string[] {
+  const { subjectAltName = "" } = new X509Certificate(certificate);
+  return [...subjectAltName.toLowerCase().matchAll(/(?:^|, )dns:([a-z0-9*._-]+)(?=,|$)/g)]
+    .map(([, name]) => name);
 }

@@ -26,6 +26,8 @@ export interface AdminEnv {
   Bindings: {
     /** Absent: unknown, and trusted as little as TCP. */
     peer?: Peer;
+    /** Host names of the certificate in use, which a request may be meant for. */
+    certified?: readonly string[];
     /** Aborted when the server shuts down: streams end. */
     closing?: AbortSignal;
   };
@@ -77,15 +79,12 @@ function isNamed(host: string, certified: string): boolean {
 }
 
 /** Refuses requests for a foreign Host, and actions that a foreign web page makes a browser send. */
-export function checkOrigin(
-  listen: ListenAddress | undefined,
-  certified: () => readonly string[],
-): MiddlewareHandler<AdminEnv> {
+export function checkOrigin(listen: ListenAddress | undefined): MiddlewareHandler<AdminEnv> {
   return async (c, next) => {
     // No browser can open a Unix socket, and none leaves Host out: neither can have been tricked by a page.
     const host = c.req.header("host");
     if (!overUnixSocket(c) && host !== undefined) {
-      if (!hostAllowed(host, listen, certified()) || !sameAuthority(c.req.url, host)) {
+      if (!hostAllowed(host, listen, c.env?.certified) || !sameAuthority(c.req.url, host)) {
         throw new ApiFailure(
           403,
           "host_not_allowed",

@@ -7,6 +7,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import { isLoopback, type ListenAddress } from "../config/values.ts";
 import { parseAddress } from "../core/address.ts";
 import { EXIT, VipfarmError } from "../core/errors.ts";
+import { certifiedNames } from "./certificate.ts";
 import { failureBody } from "./failure.ts";
 import type { AdminEnv, Peer } from "./guard.ts";
 import {
@@ -67,11 +68,12 @@ export async function serveAdmin(options: AdminServerOptions): Promise<AdminServ
   await removeStaleSocket(unixPath);
   const closing = new AbortController();
   const turns = new Turns();
+  let certified = options.certificate && certifiedNames(options.certificate);
   const handle = async (request: Request, from: RemoteAddress) => {
     if (!await turns.take()) return busy();
     if (closing.signal.aborted) return closed();
     const peer: Peer = from === undefined ? { kind: "unix" } : { kind: "tcp", address: from };
-    return await app.fetch(request, { peer, closing: closing.signal });
+    return await app.fetch(request, { peer, certified, closing: closing.signal });
   };
   const local = await openPrivately(unixPath, (request) => handle(request, undefined));
   let outer: Listener | undefined;
@@ -95,7 +97,10 @@ export async function serveAdmin(options: AdminServerOptions): Promise<AdminServ
   };
   return {
     address: outer && { host: listen!.host, port: outer.port },
-    renew: (certificate) => outer?.renew(certificate),
+    renew: (certificate) => {
+      outer?.renew(certificate);
+      certified = certifiedNames(certificate);
+    },
     shutdown: () => ended ??= shutdown(),
   };
 }

@@ -5,7 +5,7 @@
 
 /** In the order of the alphabet; a test compares them with what the program says. */
 const SECOND_WORDS: Readonly<Record<string, readonly string[]>> = {
-  admin: ["action", "failed", "forbidden", "locked_out", "not_renewed", "renewed"],
+  admin: ["action", "failed", "forbidden", "locked_out", "not_opened", "not_renewed", "opened", "renewed"],
   application: ["failed", "transition_failed"],
   check: ["down", "up"],
   config: ["differs", "not_reloaded", "reloaded"],
@@ -14,7 +14,10 @@ const SECOND_WORDS: Readonly<Record<string, readonly string[]>> = {
     ...["network_back", "network_down", "network_lost", "network_partial", "network_unusable"],
     ...["not_sent", "peers", "sent_again"],
   ],
-  host: ["journal_dropped", "leftovers_undone", "setting_left", "setting_mended", "setting_wrong"],
+  host: [
+    ...["journal_dropped", "leftovers_undone", "setting_left", "setting_mended", "setting_wrong"],
+    ...["virtual_ip_mended"],
+  ],
   lan: ["deaf", "ok", "single"],
   member: [
     ...["clock_differs", "crashed", "dead", "drained", "draining", "joined", "leaving", "left", "not_back"],

@@ -1,6 +1,7 @@
 /** The admin endpoint of a running daemon: its tokens, its certificate, its sockets, and what it tells the log. */
 import { createAdminApp } from "../admin/app.ts";
-import { type CertificateFiles, type CheckedCertificate, loadCertificate } from "../admin/certificate.ts";
+import { type CertificateFiles, loadCertificate } from "../admin/certificate.ts";
+import type { Certificate } from "../admin/listener.ts";
 import { type AdminServer, serveAdmin } from "../admin/server.ts";
 import type { FarmSource } from "../admin/source.ts";
 import { TokenStore } from "../admin/tokens.ts";
@@ -36,8 +37,7 @@ export async function readAdminFiles({ tokensFile, tls }: FarmConfig["admin"]): 
 
 interface AdminFiles {
   readonly tokens?: TokenStore;
-  /** The one in use: it may be renewed. */
-  certificate?: CheckedCertificate;
+  readonly certificate?: Certificate;
 }
 
 /** Opens it as it is configured. Close it before what `farm` is made of. @throws VipfarmError */
@@ -74,8 +74,7 @@ export async function openAdminEndpoint(parts: AdminEndpointParts): Promise<Open
     watches.push(new FileWatch(paths(tls), () => void renew("certificate", takeCertificate)));
   }
   async function takeCertificate() {
-    files.certificate = await loadCertificate(tls!);
-    server.renew(files.certificate);
+    server.renew(await loadCertificate(tls!));
   }
   return {
     close: async () => {
@@ -92,7 +91,7 @@ function paths({ certificateFile, keyFile }: CertificateFiles): string[] {
 function serve(
   { farm, runtimeDir, ticker, record, debug }: AdminEndpointParts,
   listen?: ListenAddress,
-  files: AdminFiles = {},
+  { tokens, certificate }: AdminFiles = {},
 ): Promise<AdminServer> {
   const report = (error: Error) =>
     record({
@@ -100,11 +99,9 @@ function serve(
       kind: "admin.failed",
       message: `The admin endpoint failed: ${error.message}`,
     });
-  const { tokens, certificate } = files;
   return serveAdmin({
     app: createAdminApp(farm, {
       listen,
-      certifiedNames: () => files.certificate?.names ?? [],
       tokens,
       report,
       debug,

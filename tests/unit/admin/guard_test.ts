@@ -77,16 +77,6 @@ Deno.test("with TLS, the certificate's names pass for a Host, a wildcard for one
   }
 });
 
-Deno.test("names of a certificate that is renewed pass from then on", async () => {
-  let certified = ["n1.example.com"];
-  await withServer({ certifiedNames: () => certified }, async ({ url }) => {
-    const status = async (host: string) => (await raw(url, get("/healthz", `Host: ${host}`))).split(" ")[1];
-    assert.deepEqual([await status("n1.example.com"), await status("n2.example.com")], ["200", "403"]);
-    certified = ["n2.example.com"];
-    assert.deepEqual([await status("n1.example.com"), await status("n2.example.com")], ["403", "200"]);
-  });
-});
-
 Deno.test("a request for a foreign Host is refused everywhere, in the request line too", async () => {
   await withServer({}, async ({ url }) => {
     for (

@@ -3,6 +3,7 @@ import { createAdminApp } from "../../../src/admin/app.ts";
 import { serveAdmin } from "../../../src/admin/server.ts";
 import { EXIT, VipfarmError } from "../../../src/core/errors.ts";
 import { PlainFarm, withServer } from "./farm.ts";
+import { makeCertificate, opensslIsHere } from "./openssl.ts";
 
 async function inDirectory(run: (directory: string) => Promise<void>): Promise<void> {
   const directory = await Deno.makeTempDir();
@@ -24,6 +25,40 @@ Deno.test("the Unix socket is its owner's alone, and its requests are trusted wh
     const [event] = farm.events.list().events;
     assert.deepEqual([event.details?.who, event.details?.from], ["local", "the Unix socket"]);
   });
+});
+
+Deno.test({
+  name: "over TLS, the names of the certificate in use are answered to, and no others",
+  ignore: !opensslIsHere,
+  fn: () =>
+    inDirectory(async (directory) => {
+      const [first, second] = [await makeCertificate("n1.example"), await makeCertificate("n2.example")];
+      const listen = { host: "127.0.0.1", port: 0 };
+      const app = createAdminApp(new PlainFarm(), { listen });
+      const server = await serveAdmin({
+        app,
+        unixPath: `${directory}/admin.sock`,
+        listen,
+        certificate: first,
+      });
+      const { port } = server.address!;
+      const status = async (host: string) => {
+        const caCerts = [first.certificate, second.certificate];
+        using connection = await Deno.connectTls({ hostname: "localhost", port, caCerts });
+        const request = `GET /healthz HTTP/1.1\r\nHost: ${host}:${port}\r\nConnection: close\r\n\r\n`;
+        await connection.write(new TextEncoder().encode(request));
+        const answer = new Uint8Array(64);
+        await connection.read(answer);
+        return new TextDecoder().decode(answer).split(" ")[1];
+      };
+      try {
+        assert.deepEqual([await status("n1.example"), await status("n2.example")], ["200", "403"]);
+        server.renew(second);
+        assert.deepEqual([await status("n1.example"), await status("n2.example")], ["403", "200"]);
+      } finally {
+        await server.shutdown();
+      }
+    }),
 });
 
 Deno.test("the umask is as before", async () => {
