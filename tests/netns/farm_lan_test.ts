@@ -83,3 +83,28 @@ Deno.test({
     );
   }
 });
+
+Deno.test(
+  { name: "a switch that snoops MLD delivers solicitations for an IPv6 virtual IP", ignore },
+  async () => {
+    const peers = ["10.86.70.1", "10.86.70.2"];
+    await using lab = await startFarm({
+      nodes: 2,
+      clients: 1,
+      mode: "unicast",
+      config: { heartbeat: { peers } },
+    });
+    const [virtualIp] = lab.virtualIps.ipv6;
+    assert.ok(virtualIp.endsWith("::100"));
+    const querier =
+      "mcast_startup_query_interval 100 mcast_query_response_interval 100 mcast_snooping 1 mcast_querier 1";
+    await lab.run("bridge", ["sh", "-c", `ip link set br0 type bridge ${querier}`]);
+    const members = async () => {
+      const table = await lab.run("bridge", ["bridge", "mdb", "show"]);
+      return table.split("\n").filter((line) => line.includes("grp ff02::1:ff00:100 ")).length;
+    };
+    await lab.waitFor(async () => await members() === 2, REPORT_MS, "both nodes to have joined the group");
+    await lab.run("c1", ["ip", "neigh", "flush", "all"]);
+    await lab.run("c1", ["ping", "-6", "-c", "1", "-W", "5", virtualIp]);
+  },
+);
