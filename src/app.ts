@@ -199,6 +199,7 @@ class Daemon {
     ]);
     this.#farm = new Farm({
       config: () => this.#reloader.config,
+      refusedFile: () => this.#reloader.refused,
       node: this.#node,
       keys,
       events: this.#events,

@@ -46,8 +46,9 @@ import { History } from "./history.ts";
 import { type LogSwitch } from "./log_switch.ts";
 import { memberStatus } from "./member_status.ts";
 import { OwnerTables } from "./owner_tables.ts";
+import { type Reloaded } from "./reload.ts";
 import { type ApplicationView, Reports, shortDigest } from "./reports.ts";
-import { configWarnings, lanWarnings, networkWarnings } from "./warnings.ts";
+import { configWarnings, fileWarnings, lanWarnings, missingWarnings, networkWarnings } from "./warnings.ts";
 
 /** What the membership thread tells about the networks. */
 type NetworkState = Omit<Extract<FromMembership, { kind: "networks" }>, "kind">;
@@ -56,6 +57,8 @@ type NetworkState = Omit<Extract<FromMembership, { kind: "networks" }>, "kind">;
 export interface FarmParts {
   /** The configuration in use: reading it again can change it. */
   config(): FarmConfig;
+  /** What became of the file when it was last read again, if that was refused. */
+  refusedFile?(): Reloaded | undefined;
   node: NodeConfig;
   keys: FarmKeys;
   events: EventLog;
@@ -310,7 +313,9 @@ export class Farm implements FarmSource {
     return [
       ...lanWarnings(this.#networks.finding),
       ...networkWarnings(this.#networks.networks),
+      ...missingWarnings(Object.keys(this.#config.nodes), members),
       ...configWarnings(members, this.#digest()),
+      ...fileWarnings(this.parts.refusedFile?.()),
     ];
   }
 

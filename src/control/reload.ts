@@ -93,6 +93,7 @@ export interface ReloaderParts {
 export class Reloader {
   #config: FarmConfig;
   #last: Promise<unknown> = Promise.resolve();
+  #refused: Reloaded | undefined;
 
   constructor(config: FarmConfig, readonly parts: ReloaderParts) {
     this.#config = config;
@@ -101,6 +102,11 @@ export class Reloader {
   /** The configuration that runs. */
   get config(): FarmConfig {
     return this.#config;
+  }
+
+  /** Why the file, as it was when it was last read again, is not the one that runs. */
+  get refused(): Reloaded | undefined {
+    return this.#refused;
   }
 
   /** One after the other: each answer is about the file as it was when it was read. */
@@ -129,7 +135,7 @@ export class Reloader {
     if (restart.length > 0) return this.#refuse(`needs a restart: ${restart.join(", ")}`, "needs_restart");
     const changed = changedSettings(this.#config, next);
     const text = changed.length === 0 ? "nothing has changed" : `changed: ${changed.join(", ")}`;
-    if (changed.length === 0 && !isAskedFor) return { code: "done", text };
+    if (changed.length === 0 && !isAskedFor) return this.#done(text);
     const problem = this.#take(next);
     if (problem !== undefined) return this.#refuse(problem);
     this.parts.record({
@@ -138,6 +144,11 @@ export class Reloader {
       message: `The configuration was read again; ${text}.`,
       details: { changed, digest: next.digest },
     });
+    return this.#done(text);
+  }
+
+  #done(text: string): Reloaded {
+    this.#refused = undefined;
     return { code: "done", text };
   }
 
@@ -168,6 +179,6 @@ export class Reloader {
       kind: "config.not_reloaded",
       message: `The configuration stays as it was: ${text}.`,
     });
-    return { code, text };
+    return this.#refused = { code, text };
   }
 }

@@ -1,6 +1,7 @@
 /** What status shows as needing attention, with the remedy. Pure. */
 import { type FarmWarning, type MemberStatus } from "../admin/source.ts";
 import { type LanFinding } from "../membership/lan.ts";
+import { type Reloaded } from "./reload.ts";
 import { type NetworkReport } from "../membership/networks.ts";
 
 /** Frames for the virtual IPs that do not reach every node. */
@@ -30,6 +31,32 @@ export function networkWarnings(networks: readonly NetworkReport[]): FarmWarning
       remedy: "Look at the cable, the switch and the firewall of that network on both sides.",
     }];
   });
+}
+
+/** Nodes that the file expects, and of which nothing is known: they may be gone for longer than the dead are shown. */
+export function missingWarnings(
+  expected: readonly string[],
+  members: ReadonlyArray<Pick<MemberStatus, "name">>,
+): FarmWarning[] {
+  const missing = expected.filter((name) => !members.some((member) => member.name === name));
+  if (missing.length === 0 || members.length === 0) return [];
+  return [{
+    kind: "member.missing",
+    message: `${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} in the file, but not in the farm.`,
+    remedy: "Start vipfarm there, or take the name out of `nodes`.",
+  }];
+}
+
+/** A file that was read again and refused: the next start of the program would meet it. */
+export function fileWarnings(refused: Reloaded | undefined): FarmWarning[] {
+  if (refused === undefined) return [];
+  return [{
+    kind: "config.not_reloaded",
+    message: `The file is not the one that this node runs by: it was refused (${refused.text}).`,
+    remedy: refused.code === "needs_restart"
+      ? "Restart vipfarm on one node after the other, or put the former file back."
+      : "See what is wrong with `vipfarm check -c FILE`, mend it, and reload: with it the program would not start again.",
+  }];
 }
 
 /** Nodes that run another configuration than this one. */

@@ -56,8 +56,10 @@ Deno.test("a file that cannot be read again is a refusal, and the next reload ru
   });
   assert.deepEqual(await reloader.reload(), { code: "refused", text: "too many open files" });
   assert.deepEqual(told, ["config.not_reloaded: The configuration stays as it was: too many open files."]);
+  assert.equal(reloader.refused?.text, "too many open files");
   isReadable = true;
   assert.equal((await reloader.reload()).code, "done");
+  assert.equal(reloader.refused, undefined);
   assert.equal(reloader.config, next);
 });
 

@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import { lanWarnings, networkWarnings } from "../../../src/control/warnings.ts";
+import {
+  fileWarnings,
+  lanWarnings,
+  missingWarnings,
+  networkWarnings,
+} from "../../../src/control/warnings.ts";
 
 const network = (changes: object) => ({
   label: "eth1 (multicast 239.255.86.70)",
@@ -31,4 +36,26 @@ Deno.test("what the self-test of the LAN found comes with its remedy", () => {
   const finding = { kind: "lan.deaf" as const, deaf: ["n3"], hearing: ["n1"], message: "a", remedy: "b" };
   assert.deepEqual(lanWarnings(finding), [{ kind: "lan.deaf", message: "a", remedy: "b" }]);
   assert.deepEqual(lanWarnings(undefined), []);
+});
+
+Deno.test("nodes that the file expects are missed, once this node knows the others", () => {
+  const members = [{ name: "n1" }, { name: "n2" }];
+  assert.deepEqual(missingWarnings(["n1", "n2"], members), []);
+  assert.deepEqual(missingWarnings([], members), []);
+  assert.deepEqual(missingWarnings(["n1", "n3"], []), []);
+  const [{ kind, message }] = missingWarnings(["n1", "n3", "n4"], members);
+  assert.equal(kind, "member.missing");
+  assert.match(message, /^n3, n4 are in the file/);
+});
+
+Deno.test("a file that was refused is told, with what helps against it", () => {
+  assert.deepEqual(fileWarnings(undefined), []);
+  assert.match(
+    fileWarnings({ code: "file_has_errors", text: "the file has errors" })[0].remedy,
+    /check -c FILE/,
+  );
+  assert.match(
+    fileWarnings({ code: "needs_restart", text: "needs a restart: services" })[0].remedy,
+    /^Restart/,
+  );
 });
