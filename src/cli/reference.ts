@@ -3,6 +3,7 @@
  * configuration and the command line. A test holds the files up to date.
  */
 import { jsonSchema } from "../config/schema.ts";
+import { DURATION_PATTERN, NAME_PATTERN } from "../config/values.ts";
 import { notesOf, sentence, verbHelps } from "./help_text.ts";
 import { terminal } from "./output.ts";
 import { buildProgram } from "./program.ts";
@@ -20,7 +21,8 @@ interface Schema {
   readonly format?: string;
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
-  readonly items?: Schema;
+  /** A list of schemas: those of the first elements, as a path with its arguments has them. */
+  readonly items?: Schema | readonly Schema[];
   readonly anyOf?: readonly Schema[];
   readonly additionalProperties?: Schema | boolean;
 }
@@ -39,6 +41,14 @@ const CONFIGURATION_HEAD = `# Configuration
 
 One YAML file, the same on every node. Every key, with what it may be and its default; a key in bold must be there. \`vipfarm check\` names
 every mistake with line and column; \`config/vipfarm.schema.json\` lets an editor complete and check while you type.
+
+What comes up often:
+
+- a **duration** is a number with its unit, without a space between: \`100ms\`, \`1.5s\`, \`5m\`, \`1h\`. It comes to whole milliseconds.
+- a **name** has 1 to 63 letters, digits, dots, underscores or hyphens; in quotes if it looks like a number. An interface is named as the
+  host names it.
+- an **address** is IPv4 or IPv6, without prefix length; IPv6 in quotes where YAML would read it otherwise.
+- a file that is named without a leading \`/\` is looked for beside this one.
 
 This page is made from the schema (\`deno task schema\`).
 `;
@@ -83,7 +93,7 @@ function sections(schema: Schema, path: string): Section[] {
 /** The mappings that a value may be or hold, with the place at which they stand. */
 function mappingsIn(value: Schema, at: string): Array<{ mapping: Schema; at: string }> {
   if (value.properties !== undefined) return [{ mapping: value, at }];
-  if (value.items !== undefined) return mappingsIn(value.items, `${at}[]`);
+  if (value.items !== undefined) return [value.items].flat().flatMap((each) => mappingsIn(each, `${at}[]`));
   if (typeof value.additionalProperties === "object") {
     return mappingsIn(value.additionalProperties, `${at}.NAME`);
   }
@@ -94,8 +104,9 @@ function mappingsIn(value: Schema, at: string): Array<{ mapping: Schema; at: str
 function kindOf(value: Schema): string {
   if (value.enum !== undefined) return value.enum.map((each) => `\`${each}\``).join(", ");
   if (value.const !== undefined) return `\`${plain(value.const)}\``;
-  if (value.pattern?.endsWith("(ms|s|m|h)$")) return "duration";
-  if (value.type === "array") return `list: ${kindOf(value.items ?? {})}`;
+  if (value.pattern === DURATION_PATTERN.source) return "duration";
+  if (value.pattern === NAME_PATTERN.source) return "name";
+  if (value.type === "array") return `list: ${listed(value.items)}`;
   if (value.properties !== undefined) return "mapping";
   if (typeof value.additionalProperties === "object") {
     return `mapping of names: ${kindOf(value.additionalProperties)}`;
@@ -105,6 +116,11 @@ function kindOf(value: Schema): string {
   if (value.type === "integer") return bounds(value);
   if (value.format === "uri") return "URL";
   return { string: "text", boolean: "`true`, `false`" }[value.type ?? ""] ?? value.type ?? "anything";
+}
+
+/** What the elements are, each kind once: a path and its arguments are all text. */
+function listed(items: Schema["items"]): string {
+  return [...new Set([items ?? {}].flat().map(kindOf))].join(", ");
 }
 
 function bounds({ minimum, maximum }: Schema): string {

@@ -1,6 +1,16 @@
 /** The sections of the file about the node's application, who is told about it, and maintenance. */
 import { z } from "zod";
-import { choice, duration, expecting, filePath, name, section, someOf } from "./schema_values.ts";
+import {
+  between,
+  choice,
+  duration,
+  expecting,
+  filePath,
+  list,
+  name,
+  section,
+  someOf,
+} from "./schema_values.ts";
 
 /** Arguments of a script: a command line, not a data set. */
 const ARGUMENTS_MAX = 64;
@@ -43,12 +53,16 @@ const recovery = section({
     "how often the application is restarted within the window below, before the node gives up and is `failed`",
   ),
   within: duration("10m").default(RECOVERY_DEFAULT.within).describe(
-    "the window in which restarts are counted",
+    `the window in which restarts are counted, ${between(RECOVERY_WITHIN_MS)}`,
   ),
   backoff: duration("1s").default(RECOVERY_DEFAULT.backoff).describe(
-    "wait before the second restart in a row; it doubles with each one, and the first comes at once",
+    `wait before the second restart in a row, ${
+      between(BACKOFF_MS)
+    }; it doubles with each one, and the first comes at once`,
   ),
-  backoff_max: duration("1m").default(RECOVERY_DEFAULT.backoff_max).describe("longest wait before a restart"),
+  backoff_max: duration("1m").default(RECOVERY_DEFAULT.backoff_max).describe(
+    `longest wait before a restart, ${between(BACKOFF_MS)}`,
+  ),
 });
 
 export const application = section({
@@ -72,24 +86,30 @@ export const application = section({
   ).optional().describe("a systemd unit to start, stop and restart, in place of the scripts for that"),
   user: name().optional().describe("who runs the scripts; default: the daemon's user"),
   timeout: duration("30s").default(SCRIPT_TIMEOUT_DEFAULT).describe(
-    "a script that takes longer is killed with its process group, and has failed",
+    `a script that takes longer is killed with its process group, and has failed; ${
+      between(SCRIPT_TIMEOUT_MS)
+    }`,
   ),
   recovery: recovery.optional().describe("what happens when the application fails"),
 });
 
 export const notify = section({
   script: script("the script").optional().describe(
-    "runs for every notification, told by environment variables",
+    "runs for every notification, told by environment variables; one that takes longer than 30 s is killed",
   ),
   webhook: expecting(
     z.union([
       z.url({ protocol: /^https?$/ }).max(2_000),
       section({
-        url: expecting(z.url({ protocol: /^https?$/ }).max(2_000), "an http or https URL"),
+        url: expecting(z.url({ protocol: /^https?$/ }).max(2_000), "an http or https URL").describe(
+          "where to, by http or https",
+        ),
         token_file: filePath("a file with a token").optional().describe(
           "sent as `Authorization: Bearer`; the file must not be readable by others",
         ),
-        timeout: duration("5s").default(WEBHOOK_TIMEOUT_DEFAULT).describe("longest wait for the answer"),
+        timeout: duration("5s").default(WEBHOOK_TIMEOUT_DEFAULT).describe(
+          `longest wait for the answer, ${between(WEBHOOK_TIMEOUT_MS)}`,
+        ),
       }),
     ]),
     "an http or https URL, or a mapping with url, token_file, timeout",
@@ -103,7 +123,9 @@ export const notify = section({
     from: expecting(z.string().max(254).regex(MAIL_PATTERN), "a mail address, such as admin@example.com")
       .optional()
       .describe("default: whom sendmail takes it from"),
-    sendmail: filePath("the sendmail program").default("/usr/sbin/sendmail").describe("the host's sendmail"),
+    sendmail: filePath("the sendmail program").default("/usr/sbin/sendmail").describe(
+      "the host's sendmail; killed when it takes longer than 30 s",
+    ),
   }).optional().describe("mail by the host's sendmail"),
   severity: choice(["info", "warning", "error"]).default("info").describe(
     "the least severe event that is worth a notification",

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { CHECKS_MAX, RULES_MAX } from "../core/limits.ts";
 import {
+  between,
   choice,
   duration,
   expecting,
@@ -22,6 +23,7 @@ export const CHECK_INTERVAL_DEFAULT = "1s";
 /** Below 50 ms a check is mostly its own load; above an hour it tells nothing in time. */
 export const CHECK_INTERVAL_MS = { min: 50, max: 3_600_000 } as const;
 export const CHECK_DELAY_MS_MAX = 3_600_000;
+const DELAY_MS = { min: 0, max: CHECK_DELAY_MS_MAX } as const;
 /** Runs in a row: more than a hundred is a long interval written in another way. */
 const RUNS_MAX = 100;
 /** Processes: what one scan compares with. */
@@ -79,7 +81,9 @@ const http = {
     ),
     STATUS_RANGES_MAX,
     "statuses or ranges, such as [200-299, 401]",
-  ).default(["200-399"]).describe("statuses of a good answer; redirections are not followed"),
+  ).default(["200-399"]).describe(
+    "statuses of a good answer and ascending ranges of them, such as [200-299, 401]; redirections are not followed",
+  ),
   body_contains: text("a text to look for").optional().describe(
     "text in the first 64 KiB of the answer's body",
   ),
@@ -182,7 +186,7 @@ const services = someOf(name(), SERVICES_NAMED_MAX, "names of services").optiona
 
 const check = section({
   name: expecting(z.string().regex(CHECK_NAME_PATTERN), identifier).describe(
-    "name in status, events and rules",
+    `name in status, events and rules: ${identifier}`,
   ),
   tcp: checkKinds.tcp.optional().describe(checkKinds.tcp.description ?? ""),
   http: checkKinds.http.optional().describe(checkKinds.http.description ?? ""),
@@ -195,16 +199,22 @@ const check = section({
   udp: checkKinds.udp.optional().describe(checkKinds.udp.description ?? ""),
   farm: checkKinds.farm.optional().describe(checkKinds.farm.description ?? ""),
   services: services.describe("services that it is for; default: all"),
-  interval: duration("1s").default(CHECK_INTERVAL_DEFAULT).describe("time between runs"),
-  timeout: duration("800ms").optional().describe("longest run; default: four fifths of the interval"),
+  interval: duration("1s").default(CHECK_INTERVAL_DEFAULT).describe(
+    `time between runs, ${between(CHECK_INTERVAL_MS)}`,
+  ),
+  timeout: duration("800ms").optional().describe(
+    "longest run, at least 10ms and less than the interval; default: four fifths of it",
+  ),
   rise: runs().default(2).describe("good runs in a row until it is up again"),
   fall: runs().optional().describe(
     "failed runs in a row until it is down, a fifth of the interval apart; default: 2, and 1 for process and interface, " +
       "where the kernel knows",
   ),
-  start_delay: duration("0s").default("0s").describe("time before the first run"),
+  start_delay: duration("0s").default("0s").describe(
+    `time before the first run, ${between(DELAY_MS)}`,
+  ),
   warm_up: duration("200ms").optional().describe(
-    "the first run comes within this time, at random; default: a fifth of the interval",
+    `the first run comes within this time, at random, ${between(DELAY_MS)}; default: a fifth of the interval`,
   ),
   on_failure: choice(["leave", "fail", "restart", "stop", "none"]).default("leave").describe(
     "leave (no new flows, open connections stay), fail (nothing stays), restart or stop (the application), none",
@@ -223,7 +233,9 @@ const rule = section({
     "condition in CEL over check.NAME.up, .down and .pending, farm.members, node.name and node.state (stopped, starting, waiting, up, draining, stopping, failed)",
   ),
   do: choice(["leave", "fail", "restart", "stop"]).describe("leave, fail, restart or stop, as in a check"),
-  after: duration("2s").default("0s").describe("how long the condition must hold without a break"),
+  after: duration("2s").default("0s").describe(
+    `how long the condition must hold without a break, ${between(DELAY_MS)}`,
+  ),
   services: services.describe("services that it is for; default: all"),
   last_resort: choice(["keep", "drop"]).default("keep").describe("keep or drop, as in a check"),
 });

@@ -17,6 +17,7 @@ import { application, maintenanceFile, notify, stateDir } from "./application_sc
 import { checks, rules } from "./checks_schema.ts";
 import {
   anyAddress,
+  between,
   choice,
   duration,
   expectations,
@@ -82,19 +83,22 @@ const service = section({
     ),
     PORT_RANGES_MAX,
     "ports or ranges, such as [80, 443, 8000-8100]",
-  ).describe("ports and ranges of ports"),
+  ).describe("ports and ascending ranges of them, such as [80, 443, 8000-8100]"),
   affinity: choice(["connection", "client", "network"]).default("connection").describe(
     "what stays together on one node: connection (client IP and port), client (client IP), network (client /24 or /64)",
   ),
   flow_timeout: duration("30s").optional().describe(
-    "udp only: a flow that had packets within this time stays on its node when the farm changes; default: it moves at once",
+    "udp only: a flow that had packets within this time stays on its node when the farm changes, " +
+      `${between(FLOW_TIMEOUT_MS)}; default: it moves at once`,
   ),
   weight: weight().default(WEIGHT_DEFAULT).describe("this service's default weight; 0 takes no new flows"),
 });
 
 const heartbeat = section({
   interval: duration("100ms").default(INTERVAL_DEFAULT).describe(
-    "time between heartbeats; a node is suspected after 3 silent intervals and replaced after 5",
+    `time between heartbeats, ${
+      between(INTERVAL_MS)
+    }; a node is suspected after 3 silent intervals and replaced after 5`,
   ),
   group: expecting(
     z.union([anyAddress(), z.array(anyAddress()).min(1).max(2)]),
@@ -139,7 +143,10 @@ const adminTls = section({
 const admin = section({
   listen: expecting(z.string().max(300), "an address and port, such as 127.0.0.1:9010 or [::1]:9010")
     .optional()
-    .describe("address and port of the admin API, console and metrics; only loopback without tokens_file"),
+    .describe(
+      "address and port of the admin API, console and metrics, such as 127.0.0.1:9010 or [::1]:9010; only loopback without " +
+        "tokens_file; default: none, which leaves the local socket",
+    ),
   tokens_file: filePath("a file with admin tokens").optional().describe(
     "file with the tokens that clients must show: vipfarm token",
   ),
@@ -175,7 +182,10 @@ export const farmFile = section({
   ),
   datapath: choice(["tun"]).default("tun").describe("what decides per packet"),
   drain_on_stop: duration("30s").default("0s").describe(
-    "how long a stopping node keeps its open connections before it leaves",
+    `how long a stopping node keeps its open connections before it leaves, ${
+      between({ min: 0, max: DRAIN_MS_MAX })
+    }; what is ` +
+      "open then is cut",
   ),
   checks: checks.default([]).describe("what is looked at to know that this node can serve"),
   rules: rules.default([]).describe("what several checks together do"),

@@ -5,7 +5,14 @@
 import { z } from "zod";
 import { parseAddress } from "../core/address.ts";
 import { WEIGHT_MAX } from "../core/limits.ts";
-import { DURATION_PATTERN, INTERFACE_PATTERN, isUnicast, NAME_PATTERN, PORT_MAX } from "./values.ts";
+import {
+  DURATION_PATTERN,
+  formatDuration,
+  INTERFACE_PATTERN,
+  isUnicast,
+  NAME_PATTERN,
+  PORT_MAX,
+} from "./values.ts";
 
 /** What a value should have been, in words that complete "expected …". Kept out of the JSON Schema. */
 export const expectations: ReturnType<typeof z.registry<{ expected: string }>> = z.registry();
@@ -42,6 +49,9 @@ export const duration = (example: string) =>
     z.string().regex(DURATION_PATTERN),
     `a duration with its unit (ms, s, m or h), such as ${example}`,
   );
+/** The bounds of a duration, for its description. */
+export const between = ({ min, max }: { readonly min: number; readonly max: number }) =>
+  `${formatDuration(min)} to ${formatDuration(max)}`;
 export const weight = () =>
   expecting(z.int().min(0).max(WEIGHT_MAX), `a whole number from 0 (no new flows) to ${WEIGHT_MAX}`);
 export const filePath = (what: string) => expecting(z.string().min(1).max(4_095), `the path of ${what}`);

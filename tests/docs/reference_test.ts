@@ -28,3 +28,14 @@ Deno.test("every section of the configuration and every verb has its place", () 
     assert.match(cli, new RegExp(`\n## \`vipfarm ${verb} `));
   }
 });
+
+Deno.test("every key of the configuration says what it may be and what it means", () => {
+  const { "docs/reference/configuration.md": page } = referencePages();
+  for (const [row, what, meaning] of page.matchAll(/^\| \**`[^|]*\| ([^|]*) \|[^|]*\| ([^|]*) ?\|$/gm)) {
+    assert.doesNotMatch(what, /^$|anything/, row);
+    assert.notEqual(meaning.trim(), "", row);
+  }
+  for (const [row] of page.matchAll(/^\| `[^`]*` \| duration \|.*$/gm)) {
+    assert.match(row, / \d+(s|ms) to \d+(s|m|h)\b|at least \d+ms/, row);
+  }
+});
