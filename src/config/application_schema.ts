@@ -1,16 +1,6 @@
 /** The sections of the file about the node's application, who is told about it, and maintenance. */
 import { z } from "zod";
-import {
-  between,
-  choice,
-  duration,
-  expecting,
-  filePath,
-  list,
-  name,
-  section,
-  someOf,
-} from "./schema_values.ts";
+import { between, choice, duration, expecting, filePath, name, section, someOf } from "./schema_values.ts";
 
 /** Arguments of a script: a command line, not a data set. */
 const ARGUMENTS_MAX = 64;

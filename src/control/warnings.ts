@@ -67,6 +67,8 @@ export function configWarnings(members: readonly MemberStatus[], digest: string)
   return [{
     kind: "config.differs",
     message: `${names} ${others.length === 1 ? "runs" : "run"} another configuration than this node.`,
-    remedy: "Put the same file on every node, and reload each: `vipfarm reload NODE`.",
+    remedy:
+      "Put the same file on every node, and reload each: `vipfarm reload NODE`. Where that needs a restart, restart those " +
+      "that run the old one, one after the other.",
   }];
 }

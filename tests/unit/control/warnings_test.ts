@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { type MemberStatus } from "../../../src/admin/source.ts";
 import {
+  configWarnings,
   fileWarnings,
   lanWarnings,
   missingWarnings,
@@ -58,4 +60,12 @@ Deno.test("a file that was refused is told, with what helps against it", () => {
     fileWarnings({ code: "needs_restart", text: "needs a restart: services" })[0].remedy,
     /^Restart/,
   );
+});
+
+Deno.test("nodes with another configuration are named, with a remedy also for what a reload refuses", () => {
+  const member = (name: string, digest: string) => ({ name, digest }) as MemberStatus;
+  assert.deepEqual(configWarnings([member("n1", "a"), member("n2", "a")], "a"), []);
+  const [warning] = configWarnings([member("n1", "a"), member("n2", "b"), member("n3", "b")], "a");
+  assert.equal(warning.message, "n2, n3 run another configuration than this node.");
+  assert.match(warning.remedy, /vipfarm reload NODE.*restart .* one after the other/);
 });
