@@ -66,7 +66,7 @@ export class HostSetUp {
     const changed = this.#options.interfaces.flatMap((name) =>
       applyRequirements(this.#changes, name, VIP_INTERFACE_REQUIREMENTS, this.#families)
     );
-    return [...changed, ...this.#keepOthersQuiet()];
+    return [...changed, ...this.#keepOthersQuiet(), ...this.#placed?.mendSettings() ?? []];
   }
 
   /**

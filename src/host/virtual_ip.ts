@@ -9,6 +9,7 @@ import { addAddress, addresses, links, removeAddress, setLink } from "../../ffi/
 import { VipfarmError } from "../core/errors.ts";
 import { addressFromBytes, type IpAddress, sameAddress } from "../core/address.ts";
 import { interfaceSysctl, readSysctl, writeSysctl } from "./sysctl_file.ts";
+import type { SysctlChange } from "./undo.ts";
 
 /** What a TUN device must be like, by address family. */
 const TUN_SYSCTLS = {
@@ -37,10 +38,12 @@ const TUN_MTU_MAX = 65_535;
 
 /** Virtual IPs that stand on a device. */
 export class PlacedVirtualIps {
+  readonly #tunName: string;
   readonly #index: number;
   readonly #addresses: readonly IpAddress[];
 
-  private constructor(index: number, addresses: readonly IpAddress[]) {
+  private constructor(tunName: string, index: number, addresses: readonly IpAddress[]) {
+    this.#tunName = tunName;
     this.#index = index;
     this.#addresses = addresses;
   }
@@ -52,13 +55,10 @@ export class PlacedVirtualIps {
    */
   static place(tunName: string, virtualIps: readonly IpAddress[], mtu: number): PlacedVirtualIps {
     const { index } = interfaceByName(tunName);
-    const placed = new PlacedVirtualIps(index, virtualIps);
+    const placed = new PlacedVirtualIps(tunName, index, virtualIps);
     try {
-      for (const family of [4, 6] as const) {
-        const needed = virtualIps.some((address) => address.family === family);
-        if (needed) setOwn(tunName, family, TUN_SYSCTLS[family]);
-        else if (family === 6) keepSilent(tunName);
-      }
+      placed.mendSettings();
+      if (!placed.#families.includes(6)) keepSilent(tunName);
       setLink({ index, mtu: Math.min(mtu, TUN_MTU_MAX), noArp: true });
       for (const address of virtualIps) placed.#put(address);
       // Last: from here on the host answers for these addresses, and only to what the daemon writes to the device.
@@ -68,6 +68,15 @@ export class PlacedVirtualIps {
       throw error;
     }
     return placed;
+  }
+
+  get #families(): ReadonlyArray<4 | 6> {
+    return ([4, 6] as const).filter((family) => this.#addresses.some((address) => address.family === family));
+  }
+
+  /** Makes the settings of the device what they must be. @returns what was changed; nothing, as a rule, once it is in use */
+  mendSettings(): readonly SysctlChange[] {
+    return this.#families.flatMap((family) => setOwn(this.#tunName, family, TUN_SYSCTLS[family]));
   }
 
   /** Whether the device was deleted: no descriptor brings it back. */
@@ -103,11 +112,21 @@ export class PlacedVirtualIps {
   }
 }
 
-function setOwn(tunName: string, family: 4 | 6, settings: Readonly<Record<string, string>>): void {
+function setOwn(
+  tunName: string,
+  family: 4 | 6,
+  settings: Readonly<Record<string, string>>,
+): readonly SysctlChange[] {
+  const changes: SysctlChange[] = [];
   for (const [name, value] of Object.entries(settings)) {
     const path = interfaceSysctl(family, tunName, name);
+    const former = readSysctl(path);
     // Only what differs: where /proc/sys is read-only, defaults that fit are good enough.
-    if (readSysctl(path) === value || writeSysctl(path, value)) continue;
+    if (former === value) continue;
+    if (former !== undefined && writeSysctl(path, value)) {
+      changes.push({ path, former, value });
+      continue;
+    }
     throw new VipfarmError({
       operation: `set up ${tunName}`,
       problem: `the host has no IPv${family} setting ${name} for it`,
@@ -117,6 +136,7 @@ function setOwn(tunName: string, family: 4 | 6, settings: Readonly<Record<string
         : undefined,
     });
   }
+  return changes;
 }
 
 /** Without IPv6 addresses the device needs no IPv6 at all. */

@@ -264,6 +264,10 @@ Deno.test(
     assert.ok(await isThere());
     await lab.waitFor(allAnswer, NOTICED_MS, "both nodes to answer again");
 
+    await lab.run("n1", ["sysctl", "-qw", "net.ipv4.conf.vipfarm0.rp_filter=1"]);
+    await lab.waitFor(hasEvent(n1, "host.setting_mended"), NOTICED_MS, "the setting to be missed");
+    assert.equal((await lab.run("n1", ["sysctl", "-n", "net.ipv4.conf.vipfarm0.rp_filter"])).trim(), "2");
+
     await lab.run("n1", ["ip", "link", "set", "vipfarm0", "down"]);
     await lab.waitFor(allAnswer, NOTICED_MS, "both nodes to answer with the device up again");
 
