@@ -8,7 +8,7 @@ const SECOND_WORDS: Readonly<Record<string, readonly string[]>> = {
   admin: ["action", "failed", "forbidden", "locked_out", "not_opened", "not_renewed", "opened", "renewed"],
   application: ["failed", "transition_failed"],
   check: ["down", "up"],
-  config: ["differs", "not_reloaded", "reloaded"],
+  config: ["not_reloaded", "reloaded"],
   fastpath: ["off"],
   heartbeat: [
     ...["network_back", "network_down", "network_lost", "network_partial", "network_unusable"],

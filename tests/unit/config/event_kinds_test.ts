@@ -4,8 +4,11 @@ import { STATES } from "../../../src/application/states.ts";
 import { EVENT_GROUPS, EVENT_KINDS } from "../../../src/config/event_kinds.ts";
 import { sourceFiles, withoutComments } from "../source_tree.ts";
 
-/** Texts of the same form: a file's name, a key of the configuration, names in rules. */
-const NO_EVENTS = ["admin.sock", "admin.tokens_file", "node.name", "node.state"];
+/** Texts of the same form: a file's name, a key of the configuration, names in rules, and warnings that `status` alone gives. */
+const NO_EVENTS = [
+  ...["admin.sock", "admin.tokens_file", "node.name", "node.state"],
+  ...["config.differs", "member.missing"],
+];
 /** Kinds with a part that is filled in. */
 const COMPOSED = [...STATES.map((state) => `state.${state}`), "fastpath.off", "prefilter.off"];
 
