@@ -4,7 +4,7 @@ import { type IpAddress, parseAddress } from "../core/address.ts";
 import { EXIT, VipfarmError } from "../core/errors.ts";
 import { type StarterService } from "../config/starter.ts";
 import { RUNTIME_DIR_DEFAULT } from "./client.ts";
-import { isPortRange, isUnicast, NAME_PATTERN, parsePorts, PORT_MAX } from "../config/values.ts";
+import { isPortRange, isUnicast, isVirtualIp, NAME_PATTERN, parsePorts, PORT_MAX } from "../config/values.ts";
 
 /** Adds `-c, --config FILE`, without which the verb is not understood. */
 export function withConfig(verb: Command): Command {
@@ -108,8 +108,10 @@ export function serviceArgument(text: string): StarterService {
 /** A virtual IP. */
 export function vipArgument(text: string): string {
   const address = parseAddress(text);
-  if (!address || !isUnicast(address)) {
-    throw new InvalidArgumentError("Expected a unicast address without prefix length, such as 192.0.2.100.");
+  if (!address || !isVirtualIp(address)) {
+    throw new InvalidArgumentError(
+      "Expected a unicast address, no link-local one (fe80::/10), without prefix length, such as 192.0.2.100.",
+    );
   }
   return address.text;
 }

@@ -6,6 +6,7 @@ import { addressFromBytes, inNetwork, type IpAddress, parseAddress, sameAddress 
 import { type FarmConfig, type Placement } from "./farm_config.ts";
 import { problemAt } from "./load.ts";
 import { type Path, type Problem } from "./problem.ts";
+import { isLinkLocal } from "./values.ts";
 
 /** A network interface and its addresses, in text as the system writes them. */
 export interface HostInterface {
@@ -109,7 +110,8 @@ function judge(
   const around = networks.filter((network) => inNetwork(vip, network.address, network.prefixLength));
   if (around.length === 0) {
     const own = networks.filter((network) =>
-      network.interface === interfaceName && network.address.family === vip.family
+      network.interface === interfaceName && network.address.family === vip.family &&
+      !isLinkLocal(network.address) // no place for a virtual IP
     );
     return {
       message: `the virtual IP ${vip.text} is in no network of this host`,

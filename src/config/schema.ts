@@ -30,6 +30,7 @@ import {
   section,
   someOf,
   unicastAddress,
+  virtualIpAddress,
   weight,
 } from "./schema_values.ts";
 import { isPortRange, parsePorts, PORT_MAX, PORTS_PATTERN } from "./values.ts";
@@ -54,7 +55,7 @@ export const FLOW_TIMEOUT_MS = { min: 1_000, max: 3_600_000 };
 const HEARTBEAT_INTERFACES_MAX = 8;
 
 const virtualIp = section({
-  address: unicastAddress().describe("IPv4 or IPv6 address that clients use"),
+  address: virtualIpAddress().describe("IPv4 or IPv6 address that clients use"),
   mode: choice(["multicast", "unicast"]).default("multicast").describe(
     "kind of virtual MAC that every node receives: multicast (any switch floods it) or unicast (locally administered)",
   ),

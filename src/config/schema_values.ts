@@ -10,6 +10,7 @@ import {
   formatDuration,
   INTERFACE_PATTERN,
   isUnicast,
+  isVirtualIp,
   NAME_PATTERN,
   PORT_MAX,
 } from "./values.ts";
@@ -36,6 +37,15 @@ export const unicastAddress = () =>
       return address !== undefined && isUnicast(address);
     }).meta({ anyOf: [{ format: "ipv4" }, { format: "ipv6" }] }),
     "a unicast IPv4 or IPv6 address without prefix length, such as 192.0.2.100 or 2001:db8::100",
+  );
+export const virtualIpAddress = () =>
+  expecting(
+    z.string().refine((text) => {
+      const address = parseAddress(text);
+      return address !== undefined && isVirtualIp(address);
+    }).meta({ anyOf: [{ format: "ipv4" }, { format: "ipv6" }] }),
+    "a unicast IPv4 or IPv6 address, no link-local one (fe80::/10), without prefix length, such as 192.0.2.100 or " +
+      "2001:db8::100",
   );
 export const anyAddress = () =>
   expecting(

@@ -91,7 +91,15 @@ export function isLinkLocal(address: IpAddress): boolean {
   return address.family === 6 && address.bytes[0] === 0xfe && (address.bytes[1] & 0xc0) === 0x80;
 }
 
-/** An address that one host can have and others can send to: what a VIP or a peer must be. */
+/**
+ * What a VIP must be. The kernel takes a link-local address only on the link that has it, and a VIP stands on a TUN
+ * device. 169.254.0.0/16 is to Linux as any other network.
+ */
+export function isVirtualIp(address: IpAddress): boolean {
+  return isUnicast(address) && !isLinkLocal(address);
+}
+
+/** An address that one host can have and others can send to: what a peer must be. */
 export function isUnicast(address: IpAddress): boolean {
   if (isMulticast(address) || isLoopback(address)) return false;
   if (address.family === 4) return address.bytes[0] !== 0 && address.bytes[0] < 0xf0;

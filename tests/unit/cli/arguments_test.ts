@@ -41,6 +41,7 @@ Deno.test("services of init", () => {
 Deno.test("virtual IPs and whole numbers", () => {
   assert.equal(vipArgument("2001:DB8::1"), "2001:db8::1");
   assert.throws(() => vipArgument("127.0.0.1"));
+  assert.throws(() => vipArgument("fe80::100"), /no link-local one/);
   assert.equal(integerBetween(2, 32)("32"), 32);
   for (const text of ["1", "33", "2.0", "0x10", "", " 3", "1e1"]) {
     assert.throws(() => integerBetween(2, 32)(text), text);

@@ -52,6 +52,11 @@ Deno.test("a virtual IP in no network of the host is an error with the remedy", 
   ]);
 });
 
+Deno.test("no link-local network is offered for a virtual IP", () => {
+  const [message] = messages(TEXT, "n1", { eth0: ["192.0.2.1/24", "fd00::1/64", "fe80::1/64"] });
+  assert.match(message, /expected a free address in fd00::\/64, or an address of its network on eth0$/);
+});
+
 Deno.test("a virtual IP in another interface's network is a warning", () => {
   assert.deepEqual(messages(TEXT, "n1", { eth0: ["2001:db8::1/64"], eth1: ["192.0.2.1/24"] }), [
     "f:5:14: warning: the virtual IP 192.0.2.100 is in the network of eth1, not of eth0, expected interface: eth1, " +
