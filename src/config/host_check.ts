@@ -102,8 +102,9 @@ function judge(
   if (taken) {
     return {
       message: `the virtual IP ${vip.text} is already an address of ${taken.interface} on this host`,
-      expected: `an address that no host has of its own; take it away with: ip address del ` +
-        `${vip.text}/${taken.prefixLength} dev ${taken.interface}`,
+      expected:
+        `another address, that no host has of its own (or, where it is left over and this host needs it no ` +
+        `longer, first: ip address del ${vip.text}/${taken.prefixLength} dev ${taken.interface})`,
       severity: "error",
     };
   }

@@ -182,7 +182,8 @@ function placementFindings(config: FarmConfig, node: NodeConfig): Finding[] {
           ok: false,
           what:
             `${address.text} is configured on ${link.name} of this host, so the kernel would answer for it`,
-          remedy: `ip address del ${address.text}/${found?.prefixLength} dev ${link.name}`,
+          remedy: `Choose another virtual IP; or, where this host needs the address no longer: ` +
+            `ip address del ${address.text}/${found?.prefixLength} dev ${link.name}`,
         },
     );
   }

@@ -69,7 +69,7 @@ Deno.test("a virtual IP that the host has already is an error", () => {
     const [message, ...rest] = messages(TEXT, "n1", { eth0 });
     assert.match(
       message,
-      /^f:5:14: the virtual IP 192\.0\.2\.100 is already an address of eth0 .*ip address del 192/,
+      /^f:5:14: the virtual IP 192\.0\.2\.100 is already an address of eth0 .*expected another address, .*needs it no longer, first: ip address del 192/,
     );
     assert.deepEqual(rest, []);
   }
