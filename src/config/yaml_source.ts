@@ -38,19 +38,27 @@ export function readYaml(text: string, file: string): YamlSource {
     }));
 
     let aliases = 0;
-    visit(document, (_key, node) => {
+    visit(document, (_key, node, ancestors) => {
       if (!isAlias(node)) return;
       aliases++;
-      const unknown = aliases <= ALIASES_MAX && node.resolve(document) === undefined;
-      if (!unknown && aliases !== ALIASES_MAX + 1) return;
+      const named = aliases <= ALIASES_MAX ? node.resolve(document) : null;
+      const unknown = named === undefined;
+      const endless = ancestors.some((each) => each === named);
+      if (!unknown && !endless && aliases !== ALIASES_MAX + 1) return;
       problems.push({
         file,
         ...positions.ofOffset(node.range?.[0] ?? 0),
         path: "",
-        message: unknown
+        message: endless
+          ? `the alias *${node.source} stands within the value that it repeats`
+          : unknown
           ? `the alias *${node.source} has no anchor before it`
           : `there are more than ${ALIASES_MAX} aliases`,
-        expected: unknown ? `&${node.source} at an earlier value` : "fewer; write the values out",
+        expected: endless
+          ? "an alias of another value"
+          : unknown
+          ? `&${node.source} at an earlier value`
+          : "fewer; write the values out",
         severity: "error",
       });
       return visit.BREAK;
