@@ -1,5 +1,4 @@
 /** The files of a farm on this host: the configuration, which anybody may read, and the secret, which only the daemon may. */
-import { dirname } from "node:path";
 import { FARM_FILE, serviceUser } from "../host/service.ts";
 import { type User } from "../host/user.ts";
 import { writeNewFile } from "./new_file.ts";
@@ -20,10 +19,10 @@ export async function exists(path: string): Promise<boolean> {
 
 /** Makes the directory of {@link FARM_FILE}, if that is the path: a package has made it already. */
 export async function writeConfig(path: string, text: string, replace: boolean): Promise<void> {
-  if (path === FARM_FILE) await Deno.mkdir(dirname(path), { recursive: true });
   await writeNewFile(path, text, {
     mode: 0o644,
     replace,
+    makeDirectory: path === FARM_FILE,
     remedy: "Choose another name, or replace the file with --force.",
   });
 }

@@ -70,7 +70,7 @@ export async function join(file: string | undefined, options: JoinOptions, outpu
   const pending: typeof writes = [];
   for (const each of writes) {
     if (!await exists(each.path)) pending.push(each);
-    else if ((await Deno.readTextFile(each.path)).trim() === each.text.trim()) continue;
+    else if ((await readText("join the farm", each.path)).trim() === each.text.trim()) continue;
     else if (force) pending.push(each);
     else {
       throw new VipfarmError({

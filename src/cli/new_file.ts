@@ -1,5 +1,6 @@
 /** Writing a file that must not take the place of another, unless that was asked for. */
-import { EXIT, VipfarmError } from "../core/errors.ts";
+import { dirname } from "node:path";
+import { EXIT, messageOf, VipfarmError } from "../core/errors.ts";
 
 /** How to write. */
 export interface NewFileOptions {
@@ -7,6 +8,8 @@ export interface NewFileOptions {
   readonly mode: number;
   /** Take the place of a file of that name, in one step. */
   readonly replace?: boolean;
+  /** Make its directory first, where that is missing. */
+  readonly makeDirectory?: boolean;
   /** What to do about a file of that name. */
   readonly remedy?: string;
   /** Who shall have it; default: who writes it. */
@@ -15,15 +18,14 @@ export interface NewFileOptions {
 
 /**
  * Writes a new file and flushes it to disk.
- * @throws VipfarmError if there is such a file, its directory is missing or may not be written
+ * @throws VipfarmError if there is such a file, its directory is missing or may not be written, or the disk is full
  */
 export async function writeNewFile(path: string, text: string, options: NewFileOptions): Promise<void> {
-  const refused = (problem: string, remedy: string, exitCode: number, cause: unknown) =>
-    new VipfarmError({ operation: "write file", problem, value: path, remedy, exitCode, cause });
-  const { mode, replace, owner, remedy } = options;
+  const { mode, replace, makeDirectory, owner } = options;
   const target = replace ? `${path}.${crypto.randomUUID()}` : path;
   let isOurs = false;
   try {
+    if (makeDirectory) await Deno.mkdir(dirname(path), { recursive: true });
     // `createNew` is O_EXCL: no race with another writer, and no symbolic link is followed.
     using file = await Deno.open(target, { write: true, createNew: true, mode });
     isOurs = true;
@@ -35,25 +37,28 @@ export async function writeNewFile(path: string, text: string, options: NewFileO
     if (target !== path) await Deno.rename(target, path);
   } catch (cause) {
     if (isOurs) await Deno.remove(target).catch(() => {}); // half a file is none
-    if (cause instanceof Deno.errors.AlreadyExists) {
-      throw refused(
-        "there is such a file already",
-        remedy ?? "Choose another name, or move the old file away.",
-        EXIT.no,
-        cause,
-      );
-    }
-    if (cause instanceof Deno.errors.NotFound) {
-      throw refused("its directory does not exist", "Make the directory first.", EXIT.no, cause);
-    }
-    if (cause instanceof Deno.errors.PermissionDenied) {
-      throw refused(
-        "this user may not write there",
-        "Run it as root, or write elsewhere.",
-        EXIT.privilege,
-        cause,
-      );
-    }
-    throw cause;
+    const isDirectory = await Deno.lstat(path).then((found) => found.isDirectory, () => false);
+    throw new VipfarmError({
+      operation: "write file",
+      value: path,
+      exitCode: cause instanceof Deno.errors.PermissionDenied ? EXIT.privilege : EXIT.no,
+      cause,
+      ...isDirectory
+        ? { problem: "this is a directory", remedy: "Name a file in it, or another place." }
+        : whyNot(cause, options.remedy),
+    });
   }
+}
+
+function whyNot(cause: unknown, ofSuchAFile = "Choose another name, or move the old file away.") {
+  if (cause instanceof Deno.errors.AlreadyExists) {
+    return { problem: "there is such a file already", remedy: ofSuchAFile };
+  }
+  if (cause instanceof Deno.errors.NotFound) {
+    return { problem: "its directory does not exist", remedy: "Make the directory first." };
+  }
+  if (cause instanceof Deno.errors.PermissionDenied) {
+    return { problem: "this user may not write there", remedy: "Run it as root, or write elsewhere." };
+  }
+  return { problem: messageOf(cause), remedy: "Mend that, or write elsewhere." };
 }
