@@ -6,6 +6,9 @@ import { type StarterService } from "../config/starter.ts";
 import { RUNTIME_DIR_DEFAULT } from "./client.ts";
 import { isPortRange, isUnicast, isVirtualIp, NAME_PATTERN, parsePorts, PORT_MAX } from "../config/values.ts";
 
+/** `sun_path` of unix(7) has 108 bytes, with a null at its end; the socket in the directory is `/admin.sock`. */
+const RUNTIME_DIR_BYTES_MAX = 107 - "/admin.sock".length;
+
 /** Adds `-c, --config FILE`, without which the verb is not understood. */
 export function withConfig(verb: Command): Command {
   return verb.requiredOption("-c, --config <FILE>", "the farm's configuration");
@@ -25,8 +28,18 @@ export function withRuntimeDir(verb: Command): Command {
   return verb.option(
     "--runtime-dir <DIR>",
     "where this host's daemon keeps its socket and notes",
+    runtimeDirArgument,
     RUNTIME_DIR_DEFAULT,
   );
+}
+
+function runtimeDirArgument(text: string): string {
+  if (new TextEncoder().encode(text).length > RUNTIME_DIR_BYTES_MAX) {
+    throw new InvalidArgumentError(
+      `Expected at most ${RUNTIME_DIR_BYTES_MAX} bytes, for a Unix socket in it.`,
+    );
+  }
+  return text;
 }
 
 /** A name in the configuration, such as a node's or a farm's. */

@@ -56,6 +56,9 @@ Examples:
           }, output);
           return;
         }
+        // Before anything looks for its notes there.
+        const { refuseNoDirectory } = await import("../host/lock.ts");
+        await refuseNoDirectory(runtimeDir);
         const { supervise } = await import("../supervisor/supervisor.ts");
         const { vipfarmArgv } = await import("../host/program.ts");
         Deno.exitCode = await supervise({

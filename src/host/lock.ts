@@ -3,10 +3,11 @@
  * ends, however it ends, so a stale file is never in the way.
  */
 
-import { messageOf, VipfarmError } from "../core/errors.ts";
+import { EXIT, messageOf, VipfarmError } from "../core/errors.ts";
 
 /** Name of the pid file in the runtime directory. */
 export const PID_FILE = "daemon.pid";
+const OPERATION = "take the runtime directory";
 
 /** The held lock. */
 export class RuntimeLock {
@@ -29,8 +30,13 @@ export class RuntimeLock {
       const file = await lockedFile(runtimeDirectory, path);
       // Its former holder may have removed it since it was opened: a lock on it would lock nobody out.
       if (await isFileAt(path, file)) {
-        await file.truncate();
-        await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
+        try {
+          await file.truncate();
+          await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
+        } catch (cause) {
+          file.close();
+          throw unusable(path, cause);
+        }
         return new RuntimeLock(path, file);
       }
       file.close();
@@ -46,27 +52,51 @@ export class RuntimeLock {
   }
 }
 
+/** @throws VipfarmError if something else is there. What is missing is made. */
+export async function refuseNoDirectory(runtimeDirectory: string): Promise<void> {
+  const isOther = await Deno.stat(runtimeDirectory).then(
+    ({ isDirectory }) => !isDirectory,
+    (error) => error instanceof Deno.errors.NotADirectory,
+  );
+  if (!isOther) return;
+  throw new VipfarmError({
+    operation: OPERATION,
+    problem: "this is no directory",
+    value: runtimeDirectory,
+    remedy: "Choose a directory with --runtime-dir; one that is not there yet is made.",
+    exitCode: EXIT.usage,
+  });
+}
+
+function unusable(value: string, cause: unknown): VipfarmError {
+  const isForbidden = cause instanceof Deno.errors.PermissionDenied;
+  return new VipfarmError({
+    operation: OPERATION,
+    problem: messageOf(cause),
+    value,
+    remedy: isForbidden
+      ? "Run as root, or choose a directory that you may write to with --runtime-dir."
+      : "Mend that, or choose another directory with --runtime-dir.",
+    exitCode: isForbidden ? EXIT.privilege : EXIT.no,
+    cause,
+  });
+}
+
 /** The pid file, opened and locked. @throws VipfarmError if that cannot be. */
 async function lockedFile(runtimeDirectory: string, path: string): Promise<Deno.FsFile> {
-  const operation = "take the runtime directory";
   let file: Deno.FsFile;
   try {
     await Deno.mkdir(runtimeDirectory, { recursive: true, mode: 0o700 });
     file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o644 });
   } catch (cause) {
-    throw new VipfarmError({
-      operation,
-      problem: messageOf(cause),
-      value: runtimeDirectory,
-      remedy: "Run as root, or choose a directory that you may write to with --runtime-dir.",
-      cause,
-    });
+    await refuseNoDirectory(runtimeDirectory);
+    throw unusable(runtimeDirectory, cause);
   }
   if (await file.tryLock(true)) return file;
   file.close();
   const holder = await readPid(path);
   throw new VipfarmError({
-    operation,
+    operation: OPERATION,
     problem: "a daemon is running there already",
     value: holder === "" ? runtimeDirectory : `${runtimeDirectory}, process ${holder}`,
     remedy: "Stop that daemon, or give this one another --runtime-dir.",

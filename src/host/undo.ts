@@ -3,7 +3,7 @@
  * disk before the change is made; so that after a crash at any point the next start can put everything back.
  */
 
-import { VipfarmError } from "../core/errors.ts";
+import { messageOf, VipfarmError } from "../core/errors.ts";
 import { bootId } from "./boot_id.ts";
 import { writeDurably } from "./durable_file.ts";
 import { readSysctl, writeSysctl } from "./sysctl_file.ts";
@@ -121,7 +121,17 @@ export class HostChanges {
       });
     }
     const journal: Journal = { version: JOURNAL_VERSION, ...this.#identity, changes: next };
-    writeDurably(this.#journalPath, JSON.stringify(journal, undefined, 2) + "\n");
+    try {
+      writeDurably(this.#journalPath, JSON.stringify(journal, undefined, 2) + "\n");
+    } catch (cause) {
+      throw new VipfarmError({
+        operation: "write down the host's settings before they are changed",
+        problem: messageOf(cause),
+        value: this.#journalPath,
+        remedy: "Make room on that file system, or choose another directory with --runtime-dir.",
+        cause,
+      });
+    }
     this.#changes = next;
   }
 }

@@ -121,7 +121,8 @@ Deno.test({ name: "`run --undo` puts back what a killed daemon left", ignore }, 
   assert.match(stdout, /undone: net\/ipv4\/conf\/eth0\/arp_ignore is 0 again/);
   assert.equal(await snapshot(lab), before);
   const again = await lab.exec("n1", undo);
-  assert.deepEqual([again.code, again.stdout], [0, "There was nothing to undo.\n"]);
+  assert.equal(again.code, 0);
+  assert.match(again.stdout, /^There was nothing to undo in /);
 });
 
 Deno.test({ name: "a node whose daemon was killed is silent on the virtual IPs", ignore }, async () => {

@@ -480,7 +480,32 @@ Deno.test("run --undo with nothing to undo is 0", () =>
   withFarm(async (directory) => {
     const { code, out } = await vipfarm(directory, ["run", "--undo", "--runtime-dir", `${directory}/run`]);
     assert.equal(code, 0);
-    assert.equal(out, "There was nothing to undo.\n");
+    assert.match(
+      out,
+      new RegExp(`^There was nothing to undo in ${directory}/run\\.\n.*another --runtime-dir`),
+    );
+    await assert.rejects(Deno.stat(`${directory}/run`), Deno.errors.NotFound);
+  }));
+
+Deno.test("a runtime directory that is a file, or too long for a socket, is refused before anything looks into it", () =>
+  withFarm(async (directory) => {
+    for (const more of [["--undo"], ["-c", "farm.yaml"]]) {
+      const file = await vipfarm(directory, ["run", ...more, "--runtime-dir", "farm.yaml"]);
+      assert.equal(file.code, 2);
+      assert.match(
+        file.err,
+        /^vipfarm: error: take the runtime directory: this is no directory \(farm\.yaml\)\n.*--runtime-dir/,
+      );
+    }
+    const long = await vipfarm(directory, [
+      "run",
+      "-c",
+      "farm.yaml",
+      "--runtime-dir",
+      `/run/${"v".repeat(92)}`,
+    ]);
+    assert.equal(long.code, 2);
+    assert.match(long.err, /Expected at most 96 bytes, for a Unix socket in it/);
   }));
 
 Deno.test("no escape sequences where nobody reads them, with and without NO_COLOR", () =>

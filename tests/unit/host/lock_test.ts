@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { EXIT } from "../../../src/core/errors.ts";
 import { PID_FILE, runningDaemon, RuntimeLock } from "../../../src/host/lock.ts";
 
 Deno.test("one daemon for each runtime directory; the next may come when it has gone", async () => {
@@ -30,4 +31,23 @@ Deno.test("a pid file that a killed daemon left is not in the way", async () => 
 
 Deno.test("a directory that cannot be made names the remedy", async () => {
   await assert.rejects(RuntimeLock.acquire("/proc/vipfarm"), /take the runtime directory.*\/proc\/vipfarm/);
+});
+
+Deno.test("a directory that may not be made is a missing privilege", async () => {
+  // Root may not either.
+  await assert.rejects(RuntimeLock.acquire("/sys/vipfarm"), {
+    exitCode: EXIT.privilege,
+    remedy: /^Run as root/,
+  });
+});
+
+Deno.test("a full disk is told with the path", async () => {
+  const directory = await Deno.makeTempDir();
+  // Every write to it fails as on a full disk: full(4).
+  await Deno.symlink("/dev/full", `${directory}/${PID_FILE}`);
+  await assert.rejects(RuntimeLock.acquire(directory), {
+    message: new RegExp(`${directory}/${PID_FILE}`),
+    remedy: /another directory with --runtime-dir/,
+  });
+  await Deno.remove(directory, { recursive: true });
 });

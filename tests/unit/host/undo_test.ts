@@ -107,3 +107,16 @@ Deno.test("interface names with dots stay one part of the path", () => {
   assert.throws(() => interfaceSysctl(4, "..", "arp_ignore"), /not a setting/);
   assert.throws(() => interfaceSysctl(4, "a/b", "arp_ignore"), /not a setting/);
 });
+
+Deno.test("a disk that is full changes no setting, and is told with the path", async () => {
+  const directory = await Deno.makeTempDir();
+  // Every write to it fails as on a full disk: full(4).
+  await Deno.symlink("/dev/full", `${directory}/${JOURNAL_FILE}.new`);
+  const now = readSysctl(change.path)!;
+  assert.throws(() => new HostChanges(directory).setSysctl(change.path, `${Number(now) + 1}`), {
+    message: new RegExp(`No space left on device.*\\(${directory}/${JOURNAL_FILE}\\)$`),
+    remedy: /^Make room/,
+  });
+  assert.equal(readSysctl(change.path), now);
+  await Deno.remove(directory, { recursive: true });
+});
