@@ -24,7 +24,7 @@ export async function readFarm(
   output: Output,
   absent: Problem["severity"] | "not asked",
 ): Promise<FarmConfig | undefined> {
-  const { config, placement, problems } = await loadConfig(path);
+  const { config, placement, problems } = await loadConfig(path, absent === "error");
   const onHost = placement && absent !== "not asked"
     ? checkAgainstHost(config ?? placement, node, hostInterfaces(), absent)
     : [];

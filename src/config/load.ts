@@ -49,11 +49,14 @@ export function problemAt(config: FarmConfig | Placement, found: Parameters<Repo
   };
 }
 
-/** Reads and checks a file and the secret that it names. Never throws for what is wrong with either. */
-export async function loadConfig(path: string): Promise<Loaded> {
+/**
+ * Reads and checks a file and the secret that it names. Never throws for what is wrong with either.
+ * @param isForDaemon it will be read again, in another process
+ */
+export async function loadConfig(path: string, isForDaemon = false): Promise<Loaded> {
   let text: string;
   try {
-    text = await readBounded(path);
+    text = await readBounded(path, isForDaemon);
   } catch (error) {
     const message = error instanceof Deno.errors.NotFound
       ? "there is no such file"
@@ -185,8 +188,14 @@ function ordered(problems: Problem[]): Problem[] {
   return problems;
 }
 
-/** The text of a file of at most {@link FILE_BYTES_MAX}; `/dev/stdin` works too, as nothing relies on its size. */
-async function readBounded(path: string): Promise<string> {
+/** What stands open already, for one reading: `vipfarm init | vipfarm check -c /dev/stdin`, `<(…)`. */
+const OPEN_ALREADY = /^\/(dev\/(stdin|fd\/\d+)|proc\/self\/fd\/\d+)$/;
+
+/** The text of a file of at most {@link FILE_BYTES_MAX}. */
+async function readBounded(path: string, isForDaemon: boolean): Promise<string> {
+  // To open a named pipe waits for a writer, for ever if need be.
+  const mayWait = !(await Deno.stat(path)).isFile;
+  if (mayWait && (isForDaemon || !OPEN_ALREADY.test(path))) throw new RangeError("this is no regular file");
   using file = await Deno.open(path);
   const bytes = new Uint8Array(FILE_BYTES_MAX + 1);
   let length = 0;

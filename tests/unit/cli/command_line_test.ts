@@ -72,6 +72,23 @@ Deno.test("check: a valid file is 0, with the answer on stdout and warnings on s
     assert.match(other.err, /^farm\.yaml:6:1: warning: no node n7 is listed.* expected one of n1, n2, n3/m);
   }));
 
+Deno.test("check reads what is piped into it, run does not: it must read it again", () =>
+  withFarm(async (directory) => {
+    const shell = async (verb: string, ...args: string[]) => {
+      const line = `"$0" run --no-prompt --config "$1" -A "$2" ${verb} -c /dev/stdin ${args.join(" ")}`;
+      const { code, stdout, stderr } = await new Deno.Command("sh", {
+        args: ["-c", `cat farm.yaml | ${line}`, Deno.execPath(), new URL("deno.json", TOP).pathname, MAIN],
+        cwd: directory,
+      }).output();
+      return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
+    };
+    const check = await shell("check", "--node", "n1");
+    assert.match(check.err, /the secret \/dev\/secret does not exist/);
+    const run = await shell("run", "--node", "n1", "--runtime-dir", "run");
+    assert.equal(run.code, 1);
+    assert.match(run.err, /^\/dev\/stdin:1:1: this is no regular file, expected a YAML file/);
+  }));
+
 Deno.test("check: every problem on a line of stderr, nothing on stdout, exit 1", () =>
   withFarm(async (directory) => {
     await Deno.writeTextFile(`${directory}/farm.yaml`, `${FARM.replace("53]", "0]")}uncoverd: drop\n`);

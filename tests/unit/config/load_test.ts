@@ -338,6 +338,16 @@ Deno.test("a configuration that cannot be read says why", async () => {
     assert.match(await message("absent.yaml"), /no such file/);
     assert.match(await message("large.yaml"), /more than 1048576 bytes/);
     assert.match(await message("binary.yaml"), /not UTF-8/);
-    assert.match(await message("."), /cannot be read/);
+    assert.match(await message("."), /no regular file/);
+  });
+});
+
+Deno.test("a named pipe is refused and not waited for; a link to a file is a file", async () => {
+  await withFiles({ "farm.yaml": { text: SMALLEST } }, async (directory) => {
+    await new Deno.Command("mkfifo", { args: [`${directory}/pipe`] }).output();
+    await Deno.symlink("farm.yaml", `${directory}/link`);
+    const message = async (name: string) => (await loadConfig(`${directory}/${name}`)).problems[0].message;
+    assert.match(await message("pipe"), /^this is no regular file$/);
+    assert.match(await message("link"), /^the secret .* does not exist/);
   });
 });
