@@ -6,6 +6,8 @@ import { SECRET_BYTES_MAX, SECRET_BYTES_MIN } from "../core/limits.ts";
 const NEW_SECRET_BYTES = 48;
 /** Different byte values in 32 random bytes: fewer than this happens once in 10^20 times. */
 const DIFFERENT_BYTES_MIN = 12;
+/** Base64 of the shortest secret, without padding. */
+const BASE64_CHARS_MIN = Math.ceil(SECRET_BYTES_MIN * 4 / 3);
 /** Base64 of the longest secret, with line breaks. */
 const FILE_BYTES_MAX = 2 * SECRET_BYTES_MAX;
 
@@ -33,6 +35,8 @@ export function newSecret(): string {
 export async function inspectSecret(path: string): Promise<JudgedSecret> {
   const quoted = `'${path.replaceAll("'", `'\\''`)}'`;
   const make = `make one with: vipfarm keygen --output ${quoted}`;
+  // It may be another file than was meant: nothing is told to delete it.
+  const anew = `move that file away and ${make}`;
   const error = (message: string, expected: string) => ({
     problem: { message, expected, severity: "error" as const },
   });
@@ -48,7 +52,7 @@ export async function inspectSecret(path: string): Promise<JudgedSecret> {
       );
     }
     if (info.size > FILE_BYTES_MAX) {
-      return error(`the secret ${path} has ${info.size} bytes`, `at most ${FILE_BYTES_MAX}; ${make}`);
+      return error(`the secret ${path} has ${info.size} bytes`, `at most ${FILE_BYTES_MAX}; ${anew}`);
     }
     text = await Deno.readTextFile(path);
   } catch (cause) {
@@ -67,7 +71,7 @@ export async function inspectSecret(path: string): Promise<JudgedSecret> {
     const reason = messageOf(cause);
     return error(`the secret ${path} cannot be read (${reason})`, `a file with the farm secret; ${make}`);
   }
-  return judgeSecret(text, `the secret ${path}`, make);
+  return judgeSecret(text, `the secret ${path}`, anew);
 }
 
 /** Judges a secret in base64. `name` and `remedy` are for what is said of it. */
@@ -75,8 +79,16 @@ export function judgeSecret(text: string, name: string, remedy: string): JudgedS
   const error = (message: string, expected: string): JudgedSecret => ({
     problem: { message, expected: `${expected}; ${remedy}`, severity: "error" },
   });
-  const secret = decodeBase64(text);
-  if (!secret) return error(`${name} is not base64`, "random bytes in base64");
+  const packed = text.replaceAll(/\s+/g, "");
+  const secret = decodeBase64(packed);
+  if (!secret) {
+    const { length } = packed;
+    if (length >= BASE64_CHARS_MIN) return error(`${name} is not base64`, "random bytes in base64");
+    const what = length === 0
+      ? "is empty"
+      : `has ${length} character${length === 1 ? "" : "s"}, which is too short`;
+    return error(`${name} ${what}`, `${SECRET_BYTES_MIN} to ${SECRET_BYTES_MAX} random bytes in base64`);
+  }
   if (secret.length < SECRET_BYTES_MIN || secret.length > SECRET_BYTES_MAX) {
     return error(
       `${name} has ${secret.length} bytes`,
@@ -113,9 +125,8 @@ export async function readSecret(path: string): Promise<Uint8Array> {
   });
 }
 
-/** Bytes of standard base64 (RFC 4648 section 4), line breaks allowed; `undefined` for anything else. */
-function decodeBase64(text: string): Uint8Array | undefined {
-  const packed = text.replaceAll(/\s+/g, "");
+/** Bytes of standard base64 (RFC 4648 section 4); `undefined` for anything else. */
+function decodeBase64(packed: string): Uint8Array | undefined {
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(packed)) return undefined;
   try {
     return Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));

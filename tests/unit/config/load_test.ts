@@ -284,8 +284,21 @@ const secrets: Array<[string, { text: string | Uint8Array; mode: number } | unde
     { text: btoa("x".repeat(31)), mode: 0o600 },
     /has 31 bytes, expected 32 to 4096 random bytes/,
   ],
-  ["empty", { text: "", mode: 0o600 }, /is not base64, .*vipfarm keygen/],
-  ["not base64", { text: "correct horse battery staple, correct?", mode: 0o600 }, /is not base64/],
+  [
+    "empty",
+    { text: "\n", mode: 0o600 },
+    /is empty, expected 32 to .*move that file away and .*vipfarm keygen/,
+  ],
+  [
+    "of five characters",
+    { text: "hello", mode: 0o600 },
+    /has 5 characters, which is too short, expected 32 to/,
+  ],
+  [
+    "not base64",
+    { text: "correct horse battery staple, correct? Correct horse!", mode: 0o600 },
+    /is not base64/,
+  ],
   ["much too long", { text: "A".repeat(20_000), mode: 0o600 }, /has 20000 bytes/],
 ];
 for (const [what, secret, message] of secrets) {
