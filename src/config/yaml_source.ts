@@ -118,7 +118,15 @@ function explain(code: string, message: string, at: string): Pick<Problem, "mess
     default:
       return {
         message: `this is not valid YAML: ${message.replaceAll(/\s+/g, " ").slice(0, 200)}`,
-        expected: "YAML 1.2; quote text that contains `: ` or ` #`",
+        expected: expectedInstead(code, message),
       };
   }
+}
+
+function expectedInstead(code: string, message: string): string {
+  if (/^Missing closing|and end with a/.test(message)) return "every quote and bracket closed";
+  if (code === "BAD_INDENT" || message.startsWith("Sequence item without")) {
+    return "the settings of one level in one column, and `- ` before each item of a list";
+  }
+  return "YAML 1.2; quote text that contains `: ` or ` #`, and begin the settings of one level in one column";
 }
