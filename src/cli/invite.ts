@@ -31,7 +31,11 @@ export async function invite(
 ): Promise<number> {
   const config = await readFarm(path, "", output, "not asked");
   if (config === undefined) return EXIT.no;
-  const passphrase = passphraseFile === undefined ? newPassphrase() : await readPassphrase(passphraseFile);
+  const passphrase = passphraseFile === undefined ? newPassphrase() : await readPassphrase(
+    passphraseFile,
+    "leave --passphrase-file out: a good one is made then",
+    output,
+  );
   const secret = await readSecret(config.secretFile);
   output.answer(seal(
     { farm: config.farm, config: await Deno.readTextFile(path), secret: secret.toBase64() },
@@ -49,7 +53,7 @@ export async function invite(
 export async function join(file: string | undefined, options: JoinOptions, output: Output): Promise<number> {
   const text = file === undefined ? await pastedText(output) : await readText("read invitation", file);
   unwrap(text); // nobody is asked for the passphrase of what cannot be opened
-  const { farm, config, secret } = open(text, await passphraseOf(options));
+  const { farm, config, secret } = open(text, await passphraseOf(options, output));
   const { output: path, force = false, node } = options;
   const bytes = secretIn(secret);
   const secretPath = parseConfig(config, path).config?.secretFile;
@@ -114,21 +118,26 @@ function refuseOtherPlace(secretPath: string, path: string, allowed: string | un
   });
 }
 
-async function readPassphrase(file: string): Promise<string> {
+/** @param otherwise what else can be done about one that is too short */
+async function readPassphrase(file: string, otherwise: string, output: Output): Promise<string> {
   const passphrase = await readText("read passphrase", file);
+  if (((await Deno.stat(file)).mode ?? 0) & 0o077) {
+    output.note(`warning: others may read the passphrase in ${file}: chmod 600 ${file}`);
+  }
   const { length } = charactersOf(passphrase);
   if (length >= PASSPHRASE_CHARS_MIN) return passphrase;
   throw new VipfarmError({
     operation: "read passphrase",
     problem: `it has ${length} character${length === 1 ? "" : "s"}, without blanks and hyphens`,
     value: file,
-    remedy:
-      `Choose one of ${PASSPHRASE_CHARS_MIN} or more, or leave --passphrase-file out: a good one is made then.`,
+    remedy: `A passphrase has ${PASSPHRASE_CHARS_MIN} or more: take another, or ${otherwise}.`,
   });
 }
 
-async function passphraseOf({ passphraseFile }: JoinOptions): Promise<string> {
-  if (passphraseFile !== undefined) return await readPassphrase(passphraseFile);
+async function passphraseOf({ passphraseFile }: JoinOptions, output: Output): Promise<string> {
+  if (passphraseFile !== undefined) {
+    return await readPassphrase(passphraseFile, "leave --passphrase-file out: it is asked for then", output);
+  }
   if (canAsk()) return await withPerson((ask) => ask("Passphrase"));
   throw new VipfarmError({
     operation: "read passphrase",

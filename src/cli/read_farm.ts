@@ -11,6 +11,7 @@ import {
 } from "../config/load.ts";
 import { suggest } from "../config/suggest.ts";
 import { checkApplicationHere } from "../host/application_check.ts";
+import { checkFilesHere } from "../host/file_findings.ts";
 import { type Output } from "./output.ts";
 
 /**
@@ -29,7 +30,11 @@ export async function readFarm(
     ? checkAgainstHost(config ?? placement, node, hostInterfaces(), absent)
     : [];
   const here = config && absent !== "not asked" ? await checkApplicationHere(config, absent) : [];
-  const all = [...problems, ...onHost, ...here].sort((a, b) => a.line - b.line || a.column - b.column);
+  // The daemon itself reads them, and says what is wrong with them.
+  const files = config && absent === "warning" ? await checkFilesHere(config) : [];
+  const all = [...problems, ...onHost, ...here, ...files].sort((a, b) =>
+    a.line - b.line || a.column - b.column
+  );
   for (const problem of all) output.note(formatProblem(problem));
   return hasErrors(all) ? undefined : config;
 }

@@ -10,7 +10,9 @@ export async function readSecretFile(operation: string, file: string, key: strin
   let text: string;
   let mode: number;
   try {
-    mode = (await Deno.stat(file)).mode ?? 0;
+    const found = await Deno.stat(file);
+    if (!found.isFile) throw new Error("this is no regular file"); // a named pipe would be waited for
+    mode = found.mode ?? 0;
     text = await Deno.readTextFile(file);
   } catch (cause) {
     throw new VipfarmError({

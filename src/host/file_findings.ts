@@ -1,6 +1,6 @@
 /** Whether the daemon will be able to read the files that the configuration names, besides itself. */
 import { existsSync } from "node:fs";
-import { type FarmConfig } from "../config/load.ts";
+import { type FarmConfig, type Problem, problemAt } from "../config/load.ts";
 import { readSecretFile } from "../config/secret_file.ts";
 import { VipfarmError } from "../core/errors.ts";
 import { type Finding } from "./finding.ts";
@@ -11,15 +11,39 @@ export interface Reader {
   mayRead(path: string): Promise<boolean>;
 }
 
-/** What speaks against each; where nothing does, one finding that is good. The secret itself is judged elsewhere. */
-export async function fileFindings(config: FarmConfig, reader: Reader | undefined): Promise<Finding[]> {
-  const { secretFile, admin: { tokensFile, tls }, notify } = config;
-  const files: Array<[key: string, path: string | undefined, read?: (path: string) => Promise<unknown>]> = [
-    ["secret_file", secretFile, () => Promise.resolve()],
+type SecretFile = [key: string, path: string | undefined];
+
+/** What the configuration names that only the daemon may read, beside the secret. */
+function secretFiles({ admin: { tokensFile, tls }, notify }: FarmConfig): SecretFile[] {
+  return [
     ["admin.tokens_file", tokensFile],
     ["admin.tls.key", tls?.keyFile],
-    ["admin.tls.certificate", tls?.certificateFile, Deno.readTextFile],
     ["notify.webhook.token_file", notify?.webhook?.tokenFile],
+  ];
+}
+
+/** Those that the daemon would refuse since others may read them. What is not here may be on the farm's hosts. */
+export async function checkFilesHere(config: FarmConfig): Promise<Problem[]> {
+  const problems: Problem[] = [];
+  for (const [key, file] of secretFiles(config)) {
+    if (file === undefined) continue;
+    const open = await readSecretFile("read", file, key).then(() => undefined, (error) => error);
+    if (!(open instanceof VipfarmError) || open.cause !== undefined) continue;
+    problems.push(problemAt(config, {
+      path: key.split("."),
+      message: `\`${key}\`: ${open.problem} (${open.value})`,
+      expected: `mode 0600: ${open.remedy}`,
+    }));
+  }
+  return problems;
+}
+
+/** What speaks against each; where nothing does, one finding that is good. The secret itself is judged elsewhere. */
+export async function fileFindings(config: FarmConfig, reader: Reader | undefined): Promise<Finding[]> {
+  const files: Array<[...SecretFile, read?: (path: string) => Promise<unknown>]> = [
+    ["secret_file", config.secretFile, () => Promise.resolve()],
+    ...secretFiles(config),
+    ["admin.tls.certificate", config.admin.tls?.certificateFile, Deno.readTextFile],
   ];
   const findings: Finding[] = [];
   for (const [key, path, read = (file: string) => readSecretFile("read", file, key)] of files) {

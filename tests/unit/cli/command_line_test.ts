@@ -106,6 +106,23 @@ Deno.test("check: every problem on a line of stderr, nothing on stdout, exit 1",
     assert.match(errors[2], /did you mean `uncovered`\?$/);
   }));
 
+Deno.test("check: a tokens file that others may read is an error, as it is for the daemon", () =>
+  withFarm(async (directory) => {
+    const check = () => vipfarm(directory, ["check", "-c", "farm.yaml", "--node", "n1"]);
+    await Deno.writeTextFile(`${directory}/farm.yaml`, `${FARM}admin: { tokens_file: tokens }\n`);
+    assert.equal((await check()).code, 0, "it may be on the farm's hosts");
+    await Deno.writeTextFile(`${directory}/tokens`, "");
+    await Deno.chmod(`${directory}/tokens`, 0o644);
+    const { code, err } = await check();
+    assert.equal(code, 1);
+    assert.match(
+      err,
+      /^farm\.yaml:7:23: `admin\.tokens_file`: others may read it.*mode 644\), expected mode 0600: chmod 600/m,
+    );
+    await Deno.chmod(`${directory}/tokens`, 0o600);
+    assert.equal((await check()).code, 0);
+  }));
+
 Deno.test("check: a file that is not there is 1, at line 1", () =>
   withFarm(async (directory) => {
     const { code, err } = await vipfarm(directory, ["check", "-c", "absent.yaml"]);
@@ -285,6 +302,10 @@ Deno.test("invite and join carry file and secret; nothing is replaced unasked, n
     await Deno.writeTextFile(`${directory}/other`, "incorrect horse battery\n");
     await Deno.writeTextFile(`${directory}/short`, "h-o-r-s-e b-a-t-t-e\n");
     const pass = ["--passphrase-file", "pass"];
+    await Deno.chmod(`${directory}/pass`, 0o644);
+    const open = await vipfarm(directory, ["invite", "-c", "farm.yaml", ...pass]);
+    assert.equal(open.err, "warning: others may read the passphrase in pass: chmod 600 pass\n");
+    await Deno.chmod(`${directory}/pass`, 0o600);
     const invited = await vipfarm(directory, ["invite", "-c", "farm.yaml", ...pass]);
     assert.equal(invited.code, 0, invited.err);
     assert.equal(invited.err, "");
@@ -294,7 +315,12 @@ Deno.test("invite and join carry file and secret; nothing is replaced unasked, n
 
     const short = await vipfarm(directory, ["invite", "-c", "farm.yaml", "--passphrase-file", "short"]);
     assert.equal(short.code, 1);
-    assert.match(short.err, /it has 10 characters, without blanks and hyphens/);
+    assert.match(short.err, /it has 10 characters, without blanks and hyphens.*\n.*a good one is made then/);
+    const joinedShort = await vipfarm(directory, [...join, "--passphrase-file", "short"]);
+    assert.match(
+      joinedShort.err,
+      /it has 10 characters.*\n.*leave --passphrase-file out: it is asked for then/,
+    );
     for (const missing of [["join", "missing"], [...join, "--passphrase-file", "missing"]]) {
       const { code, err } = await vipfarm(directory, missing);
       assert.equal(code, 1);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readSecretFile } from "../../../src/config/secret_file.ts";
 import { parseConfig } from "../../../src/config/load.ts";
 import { fileFindings } from "../../../src/host/file_findings.ts";
 import { mayRead } from "../../../src/host/service.ts";
@@ -62,4 +63,11 @@ Deno.test({
       await Deno.remove(directory, { recursive: true });
     }
   },
+});
+
+Deno.test("a named pipe in the place of a file is refused and not waited for", async () => {
+  const directory = await Deno.makeTempDir();
+  await new Deno.Command("mkfifo", { args: ["-m", "600", `${directory}/pipe`] }).output();
+  await assert.rejects(readSecretFile("read", `${directory}/pipe`, "admin.tokens_file"), /no regular file/);
+  await Deno.remove(directory, { recursive: true });
 });
