@@ -208,12 +208,16 @@ function cannotOpen(
   where: { readonly path: string } | { readonly host: string; readonly port: number },
   cause: Error & { code?: string },
 ): VipfarmError {
+  // Deno gives the second in place of the first (EADDRNOTAVAIL of bind(2)); of a path it says something else.
+  const isElsewhere = "host" in where && (cause.code === "EADDRNOTAVAIL" || cause.code === "EINVAL");
   return new VipfarmError({
     operation: "open admin endpoint",
-    problem: cause.message,
+    problem: isElsewhere ? "this host does not have the address" : cause.message,
     value: "path" in where ? where.path : `${where.host}:${where.port}`,
     remedy: cause.code === "EADDRINUSE"
       ? "Another program has this address: stop it, or change admin.listen."
+      : isElsewhere
+      ? "Give an address of this host in admin.listen; 0.0.0.0 and [::] stand for all that it has."
       : "Check admin.listen and the permissions of the runtime directory.",
     exitCode: cause.code === "EACCES" || cause.code === "EPERM" ? EXIT.privilege : EXIT.no,
     cause,

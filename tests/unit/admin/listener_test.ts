@@ -1,7 +1,7 @@
 /** Slow, greedy and silent clients, and TLS: what a listening socket bears. */
 import assert from "node:assert/strict";
 import { createAdminApp } from "../../../src/admin/app.ts";
-import { LIMITS, PIPELINED_MAX } from "../../../src/admin/listener.ts";
+import { LIMITS, Listener, PIPELINED_MAX } from "../../../src/admin/listener.ts";
 import { type AdminServer, serveAdmin } from "../../../src/admin/server.ts";
 import { PlainFarm } from "./farm.ts";
 import { makeCertificate, opensslIsHere } from "./openssl.ts";
@@ -222,4 +222,13 @@ Deno.test({
       await assert.rejects(fetch(`http://localhost:${port}/healthz`));
     });
   },
+});
+
+Deno.test("an address that this host does not have is told as such", async () => {
+  for (const host of ["192.0.2.55", "2001:db8::55"]) {
+    await assert.rejects(Listener.open({ host, port: 9010 }, () => new Response()), {
+      message: `open admin endpoint: this host does not have the address (${host}:9010)`,
+      remedy: /0\.0\.0\.0 and \[::\] stand for all/,
+    });
+  }
 });
