@@ -22,7 +22,7 @@ export function readSysctl(path: string): string | undefined {
     return Deno.readTextFileSync(`/proc/sys/${checkedPath(path)}`).trim();
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    throw sysctlError("read", path, error);
+    throw sysctlError("read a sysctl", path, error);
   }
 }
 
@@ -43,7 +43,7 @@ export function writeSysctl(path: string, value: string): boolean {
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
-    throw sysctlError(`set to ${value}`, path, error);
+    throw sysctlError(`set a sysctl to ${value}`, path, error);
   }
 }
 
@@ -62,7 +62,7 @@ function sysctlError(operation: string, path: string, cause: unknown): VipfarmEr
   const denied = cause instanceof Deno.errors.PermissionDenied ||
     (cause instanceof Error && /os error (1|13|30)\b/.test(cause.message));
   return new VipfarmError({
-    operation: `${operation} a sysctl`,
+    operation,
     problem: messageOf(cause),
     value: path,
     remedy: denied

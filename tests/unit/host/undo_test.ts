@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { HostChanges, JOURNAL_FILE, undoLeftovers } from "../../../src/host/undo.ts";
-import { interfaceSysctl, readSysctl } from "../../../src/host/sysctl_file.ts";
+import { interfaceSysctl, readSysctl, writeSysctl } from "../../../src/host/sysctl_file.ts";
 
 const bootId = Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim();
 const namespace = Deno.readLinkSync("/proc/thread-self/ns/net");
@@ -119,4 +119,11 @@ Deno.test("a disk that is full changes no setting, and is told with the path", a
   });
   assert.equal(readSysctl(change.path), now);
   await Deno.remove(directory, { recursive: true });
+});
+
+Deno.test("a value that the kernel refuses is told with the sysctl", () => {
+  assert.throws(
+    () => writeSysctl(change.path, "nonsense"),
+    /^VipfarmError: set a sysctl to nonsense: .*arp_ignore/,
+  );
 });
