@@ -58,12 +58,10 @@ function socketsOf(
   families: ReadonlySet<4 | 6>,
 ): Array<{ where: string; open: () => UdpSocket }> {
   if (peers.length === 0) {
-    return [groups.ipv4, groups.ipv6].flatMap((group: IpAddress | undefined) => {
-      if (group === undefined || !families.has(group.family)) return [];
-      const options = { interfaceIndex, interfaceName, group: group.bytes, port };
-      const where = `heartbeat group ${group.text} port ${port} joined on ${interfaceName}`;
-      return [{ where, open: () => UdpSocket.openMulticast(options) }];
-    });
+    const group = groupInUse(groups, families);
+    const options = { interfaceIndex, interfaceName, group: group.bytes, port };
+    const where = `heartbeat group ${group.text} port ${port} joined on ${interfaceName}`;
+    return [{ where, open: () => UdpSocket.openMulticast(options) }];
   }
   const used = new Set(peers.map(({ family }) => family));
   return [...used].filter((family) => families.has(family)).map((family) => {
@@ -74,6 +72,14 @@ function socketsOf(
       open: () => UdpSocket.openUnicast({ interfaceIndex, interfaceName, localAddress, port }),
     };
   });
+}
+
+/** The one of its two groups that a node uses on an interface with addresses of these families. */
+export function groupInUse(
+  { ipv4, ipv6 }: FarmConfig["heartbeat"]["groups"],
+  families: ReadonlySet<4 | 6>,
+): IpAddress {
+  return families.has(4) && ipv4 !== undefined ? ipv4 : ipv6;
 }
 
 /** Without the secret, it can only be told that somebody is there. */

@@ -26,6 +26,7 @@ import { FARM_FILE, mayRead, serviceUser } from "./service.ts";
 import { interfaceSysctl, readSysctl } from "./sysctl_file.ts";
 import { effectiveValue, isReversePathStrict, VIP_INTERFACE_REQUIREMENTS } from "./sysctls.ts";
 import { driverOf, kindOf, virtualMachineFindings } from "./virtual_machine.ts";
+import { witnessFindings } from "./witness.ts";
 
 export type { Finding };
 
@@ -48,6 +49,7 @@ export async function preflight(config: FarmConfig, nodeName: string): Promise<F
     reader.then(tunOfService),
     firewall(config, node),
     clockFindings(),
+    witnessFindings(config),
     ...interfaces.map((name) => makeFindings(name, node)),
     ...interfaces.map((name, index) => lanFindings(name, node, asked[index])),
   ]);

@@ -75,8 +75,12 @@ Deno.test(
   async () => {
     await using lab = await Lab.create({ nodes: 2, clients: 1 });
     const admin = { listen: "127.0.0.1:9010" };
-    const free = await preflight(lab, { admin });
+    const free = await preflight(lab, { admin, quorum: { witness: "10.86.70.101" } });
     assert.deepEqual(free.filter(({ ok }) => ok === false), []);
+    assert.ok(free.some(({ what }) => what === "the witness 10.86.70.101 answers pings"));
+    assert.equal(free.filter(({ what }) => what.startsWith("heartbeat group")).length, 1, "the one in use");
+    const silent = await preflight(lab, { quorum: { witness: "10.86.70.250" } });
+    assert.match(failures(silent), /^the witness 10\.86\.70\.250 does not answer pings/m);
     assert.ok(
       free.some(({ what }) => what === "10.86.70.100 on eth0: nobody answers for it"),
       JSON.stringify(free),

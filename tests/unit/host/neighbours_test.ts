@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parseConfig } from "../../../src/config/load.ts";
-import { type Heard, judgeHeard } from "../../../src/host/neighbours.ts";
+import { groupInUse, type Heard, judgeHeard } from "../../../src/host/neighbours.ts";
 import type { Heartbeat } from "../../../src/wire/heartbeat.ts";
 
 const { config } = parseConfig(
@@ -49,6 +49,13 @@ Deno.test("who is heard is named; silence is no fault", () => {
   assert.deepEqual(judge(), ["true joined; no other node is heard (there may be none yet)"]);
   const three = [heartbeat(), heartbeat({ sender: "n3" }), heartbeat()];
   assert.deepEqual(judge(...three), ["true joined; heard: n2, n3"]);
+});
+
+Deno.test("of two groups only the one in use is listened to: IPv6 where the interface has no IPv4", () => {
+  const { groups } = config!.heartbeat;
+  assert.equal(groupInUse(groups, new Set([4, 6])), groups.ipv4);
+  assert.equal(groupInUse(groups, new Set([6])), groups.ipv6);
+  assert.equal(groupInUse({ ...groups, ipv4: undefined }, new Set([4, 6])), groups.ipv6);
 });
 
 Deno.test("clocks may differ by less than two seconds", () => {
