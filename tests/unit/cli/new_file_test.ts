@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { EXIT } from "../../../src/core/errors.ts";
 import { writeNewFile } from "../../../src/cli/new_file.ts";
 
 Deno.test("a file that could not take its place is not left behind; another one of the name stays", async () => {
@@ -35,4 +36,12 @@ Deno.test("whatever keeps a file from being written is told with its path and a 
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
+});
+
+Deno.test("a directory that this user may not make is a missing privilege", async () => {
+  // Root may not either.
+  await assert.rejects(writeNewFile("/sys/vipfarm/file", "text", { mode: 0o600, makeDirectory: true }), {
+    problem: "this user may not write there",
+    exitCode: EXIT.privilege,
+  });
 });
