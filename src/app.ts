@@ -32,7 +32,7 @@ import { type SupervisorLink } from "./control/supervisor_link.ts";
 import { hasJoined, statusLine } from "./control/status_line.ts";
 import { STOP_STEP_MS_MAX, Thread } from "./control/thread.ts";
 import { Ticker } from "./control/ticker.ts";
-import { EXIT, messageOf } from "./core/errors.ts";
+import { EXIT, messageOf, VipfarmError } from "./core/errors.ts";
 import { type FarmEventInit } from "./core/events.ts";
 import { deriveKeys } from "./core/keys.ts";
 import { SharedClaims } from "./dataplane/shared.ts";
@@ -299,7 +299,9 @@ class Daemon {
       severity: open > 0 ? "warning" : "info",
       kind: "node.stopped",
       message: open > 0
-        ? `${this.#node.name} has left the farm; ${open} open connections were cut.`
+        ? `${this.#node.name} has left the farm; ${open} open connection${
+          open === 1 ? " was" : "s were"
+        } cut.`
         : `${this.#node.name} has left the farm.`,
     });
   }
@@ -367,6 +369,8 @@ class Daemon {
     switch (message.kind) {
       case "ready":
         return this.#started.resolve();
+      case "failed":
+        return this.#fail(new VipfarmError(message.failure), this.#started);
       case "saved":
       case "rehearsed":
       case "restored":

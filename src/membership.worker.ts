@@ -10,6 +10,7 @@ import { POLLIN, PollSet } from "../ffi/poll.ts";
 import { setRealtimePriority, setTimerSlackNs } from "../ffi/scheduling.ts";
 import { BATCH_MAX, type UdpSocket } from "../ffi/udp_socket.ts";
 import { addressFromBytes } from "./core/address.ts";
+import { VipfarmError } from "./core/errors.ts";
 import { ClaimsPublisher } from "./dataplane/claims_publisher.ts";
 import { ClaimsTrace } from "./dataplane/claims_trace.ts";
 import { mapKernelClaims } from "./dataplane/prefilter.ts";
@@ -447,7 +448,13 @@ let thread: MembershipThread | undefined;
 self.onmessage = ({ data }: MessageEvent<ToMembership>) => {
   switch (data.kind) {
     case "start":
-      thread = new MembershipThread(data.plan);
+      try {
+        thread = new MembershipThread(data.plan);
+      } catch (error) {
+        if (!(error instanceof VipfarmError)) throw error;
+        const { operation, problem, value, remedy, exitCode } = error;
+        return post({ kind: "failed", failure: { operation, problem, value, remedy, exitCode } });
+      }
       if (data.plan.standby) post({ kind: "ready" });
       else thread.run();
       return;

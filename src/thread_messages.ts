@@ -2,6 +2,7 @@
  * What the control thread and its workers say to each other. Plain data; big and frequent things go through shared
  * memory instead. A message to a worker is followed by one signal on its eventfd: a worker sleeps in poll(2).
  */
+import { type VipfarmErrorInit } from "./core/errors.ts";
 import { type FarmEventInit } from "./core/events.ts";
 import { type FarmKeys } from "./core/keys.ts";
 import { type DataplanePlan } from "./dataplane/plan.ts";
@@ -89,6 +90,8 @@ export type ToMembership =
 
 export type FromMembership =
   | { kind: "ready" }
+  /** It could not start. As an error of the worker this would arrive as text alone, without its remedy. */
+  | { kind: "failed"; failure: VipfarmErrorInit }
   | { kind: "view"; members: MemberView[]; basis: ClaimsBasis }
   | { kind: "event"; event: FarmEventInit }
   | { kind: "order"; order: Order }

@@ -340,3 +340,19 @@ Deno.test({
     assert.equal(await setting(node.name), "0");
   }
 });
+
+Deno.test({ name: "a heartbeat port that another program has is told with its remedy", ignore }, async () => {
+  await using lab = await Lab.create({
+    nodes: 2,
+    config: { heartbeat: { peers: ["10.86.70.1", "10.86.70.2"] } },
+  });
+  const script = "(await import('node:dgram')).createSocket('udp4').bind(4886, '0.0.0.0'); " +
+    "console.log('taken'); setInterval(() => {}, 1e6)";
+  const taker = lab.spawn("n1", [Deno.execPath(), "eval", script], { stdout: "piped" });
+  assert.equal((await lines(taker.child.stdout).next()).value, "taken");
+  const node = await lab.startNode(1, { wait: false });
+  assert.equal((await node.daemon!.ended(NOTICED_MS)).code, 1);
+  const said = await node.log();
+  assert.match(said, /bind heartbeat socket: .*\n.*another program uses this address and port/);
+  assert.doesNotMatch(said, /\.ts:\d+/, "no trace");
+});
