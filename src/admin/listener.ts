@@ -39,7 +39,7 @@ export const LIMITS: ListenerLimits = {
 const HEAD_BYTES_MAX = 16 * 1024;
 /**
  * Requests of one connection whose answers have not gone out, pipelined (RFC 9112 section 9.3.2), as no browser does. They are kept with
- * their answers for as long as a client does not read, so whoever sends more is cut off.
+ * their answers for as long as a client does not read, so whoever sends more over TCP is cut off.
  */
 export const PIPELINED_MAX = 16;
 /** A connection without a request under way is kept so long for the next. */
@@ -154,7 +154,8 @@ export class Listener {
         for (const answer of answers) answer.emit("close");
       });
     }
-    if (pipeline.size === PIPELINED_MAX) {
+    // Whoever may use the Unix socket may as well stop the daemon.
+    if (pipeline.size >= PIPELINED_MAX && addressOf(socket) !== undefined) {
       socket.destroy();
       return false;
     }

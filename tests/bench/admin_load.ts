@@ -21,13 +21,10 @@ export interface LoadResult {
   readonly failed: number;
 }
 
-/** Connections that requests go over, in turns. */
-const CONNECTIONS = 64;
-/**
- * Requests under way on one connection at most: a node that cannot keep up is asked less often, which the count of answers
- * shows. It would cut off who sends many more (PIPELINED_MAX).
- */
-const UNANSWERED_MAX = 8;
+/** Connections that requests go over, one after the other on each. */
+const CONNECTIONS = 16;
+/** Requests under way at most: a node that cannot keep up is asked less often, which the count of answers shows. */
+const UNANSWERED_MAX = 500;
 /** How often requests are sent: as many at once as are due. */
 const TICK_MS = 5;
 /** Pings a second. */
@@ -51,7 +48,7 @@ const REQUESTS = PATHS.map((path) => encoder.encode(`GET ${path} HTTP/1.1\r\nHos
 /** One connection with requests in flight, which counts answers. */
 class Asker {
   answered = 0;
-  #sent = 0;
+  sent = 0;
   #tail = "";
 
   private constructor(readonly connection: Deno.Conn) {}
@@ -62,12 +59,8 @@ class Asker {
     return asker;
   }
 
-  get unanswered(): number {
-    return this.#sent - this.answered;
-  }
-
   async ask(request: Uint8Array): Promise<void> {
-    this.#sent++;
+    this.sent++;
     await this.connection.write(request);
   }
 
@@ -105,7 +98,7 @@ export async function measureLoad(node: LabNode, options: LoadOptions): Promise<
   let sent = 0;
   while (performance.now() - startMs < options.durationMs) {
     const due = Math.floor((performance.now() - startMs) * options.perSecond / 1000);
-    for (; sent < due && askers[sent % CONNECTIONS].unanswered < UNANSWERED_MAX; sent++) {
+    for (; sent < due && sent - answered() < UNANSWERED_MAX; sent++) {
       await askers[sent % CONNECTIONS].ask(REQUESTS[sent % REQUESTS.length]);
     }
     await new Promise((next) => setTimeout(next, TICK_MS));
