@@ -26,7 +26,7 @@ import { addressFromBytes } from "../core/address.ts";
 import { messageOf } from "../core/errors.ts";
 import { captureFilter } from "./capture_filter.ts";
 import { FrameGate } from "./frame_gate.ts";
-import { Pipeline, type PipelinePorts } from "./pipeline.ts";
+import { HELD, Pipeline, type PipelinePorts } from "./pipeline.ts";
 import { type DataplanePlan } from "./plan.ts";
 import { EXTRA, SharedClaims, SharedCounters } from "./shared.ts";
 
@@ -196,13 +196,14 @@ function kernelPorts(
         // A full queue or an interface that is down: the asker asks again, as it would after a lost answer.
       }
     },
-    hasConnection(family, localOffset, localPort, remoteOffset, remotePort) {
+    connection(family, localOffset, localPort, remoteOffset, remotePort) {
       try {
         const state = diag.tcpState(family as 4 | 6, ring, localOffset, localPort, remoteOffset, remotePort);
-        return state !== TCP_STATE.none;
+        if (state === TCP_STATE.none) return HELD.nothing;
+        return state === TCP_STATE.synReceived ? HELD.halfOpen : HELD.connection;
       } catch {
         // The kernel had no memory for the answer: the packet is lost, as it may be anywhere, and comes again.
-        return false;
+        return HELD.nothing;
       }
     },
     abandonHalfOpen(family, localOffset, localPort, remoteOffset, remotePort) {

@@ -11,6 +11,7 @@ import { AFFINITY, FlowHash } from "../ownership/flow_hash.ts";
 import { ARP_FRAME_BYTES, writeArpReply } from "../wire/arp.ts";
 import { ND_ADVERTISEMENT_FRAME_BYTES, writeNeighbourAdvertisement } from "../wire/ndp.ts";
 import { PacketKind, PacketView, parseEthernet, PROTOCOL } from "../wire/packet.ts";
+import { readInt32 } from "../wire/bytes.ts";
 import { TCP_FLAG } from "../wire/tcp.ts";
 import { FRAGMENT_ACCEPT, FRAGMENT_DROP, FragmentTable } from "./fragments.ts";
 import { type FlowPlace, FlowTable } from "./flow_table.ts";
@@ -26,9 +27,12 @@ import {
   SharedClaims,
   SharedCounters,
 } from "./shared.ts";
+import { SYN, SynTable } from "./syn_table.ts";
 import { VERDICT } from "./verdicts.ts";
 import { moveVirtioHeader, VIRTIO_HEADER_BYTES } from "./virtio.ts";
 
+/** Where a TCP header has it (RFC 9293 section 3.1). */
+const SEQUENCE_NUMBER = 4;
 const SYN_OR_ACK = TCP_FLAG.syn | TCP_FLAG.ack;
 /** Whoever finds one of these must ask the kernel whether it has the connection. */
 const LOOK_UP = CONTESTED | RETAINED | ORPHANED;
@@ -38,6 +42,9 @@ const LOOK_UP = CONTESTED | RETAINED | ORPHANED;
  */
 const RESETS_PER_SECOND = 1_000, RESETS_AT_ONCE = 1_000;
 
+/** What a kernel may have of a connection. */
+export const HELD = { nothing: 0, halfOpen: 1, connection: 2 } as const;
+
 /** What the pipeline needs from the outside: the kernel, or a test. */
 export interface PipelinePorts {
   /** Writes a virtio header and IP packet to the TUN device, from the ring at `offset`. False when refused. */
@@ -46,14 +53,14 @@ export interface PipelinePorts {
   injectHeld(bytes: Uint8Array<ArrayBuffer>, offset: number, length: number): boolean;
   /** Sends an Ethernet frame out of the interface that the request came in on. */
   reply(frame: Uint8Array): void;
-  /** True when this kernel has the TCP connection, half-open ones included. Offsets are into the ring. */
-  hasConnection(
+  /** What this kernel has of the TCP connection: one of {@link HELD}. Offsets are into the ring. */
+  connection(
     family: number,
     localOffset: number,
     localPort: number,
     remoteOffset: number,
     remotePort: number,
-  ): boolean;
+  ): number;
   /** Makes this kernel forget the TCP connection, without a word to the client, if it is half-open. Arguments as above. */
   abandonHalfOpen(
     family: number,
@@ -83,6 +90,7 @@ export class Pipeline {
   readonly #advertisement = new Uint8Array(ND_ADVERTISEMENT_FRAME_BYTES);
   readonly #acceptUncovered: boolean;
   readonly #flows: FlowTable | undefined;
+  readonly #syns = new SynTable();
   readonly #place: FlowPlace = { vip: 0, service: 0, bucket: 0 };
   readonly #resets = new RateLimit(RESETS_PER_SECOND, RESETS_AT_ONCE);
   readonly #release = (offset: number, length: number) => this.#releaseHeld(offset, length);
@@ -144,7 +152,7 @@ export class Pipeline {
     if (kind === PacketKind.tcp) {
       const service = this.#services.tcp(vip, view.destinationPort);
       if (service === 0) return this.#decideUncovered(offset);
-      return this.#decideTcp(service, offset);
+      return this.#decideTcp(vip, service, offset);
     }
     if (kind === PacketKind.udp) {
       const service = this.#services.udp(vip, view.destinationPort);
@@ -163,7 +171,7 @@ export class Pipeline {
   }
 
   /** The claimant takes everything, unless open connections of this node or another may be in the bucket. */
-  #decideTcp(service: number, offset: number): number {
+  #decideTcp(vip: number, service: number, offset: number): number {
     const view = this.#view;
     const flags = this.#flags(service, view.family, view.sourceOffset, view.sourcePort);
     if ((flags & LOOK_UP) === 0) {
@@ -172,21 +180,46 @@ export class Pipeline {
       return this.#accept(offset, VERDICT.accepted);
     }
     if ((view.tcpFlags & SYN_OR_ACK) === TCP_FLAG.syn) {
-      if ((flags & CLAIM) !== 0) return this.#acceptNewFlow(offset);
+      if ((flags & CLAIM) !== 0) {
+        this.#noteSyn(vip);
+        return this.#acceptNewFlow(offset);
+      }
       if ((flags & RETAINED) !== 0) this.#abandonHalfOpen();
       return VERDICT.not_owner;
     }
-    const held = this.ports.hasConnection(
+    const held = this.ports.connection(
       view.family,
       view.destinationOffset,
       view.destinationPort,
       view.sourceOffset,
       view.sourcePort,
     );
-    if (held) return this.#acceptHeld(offset, flags);
+    if (held === HELD.connection) return this.#acceptHeld(offset, flags);
+    const syn = this.#judgeSyn(vip);
+    const isReset = (view.tcpFlags & TCP_FLAG.rst) !== 0;
+    if (held === HELD.halfOpen) {
+      // A forged SYN made it so: what the client answers belongs to the connection that another kernel has. A reset ends it.
+      return syn === SYN.other && !isReset ? VERDICT.not_held : this.#acceptHeld(offset, flags);
+    }
+    // The kernel has answered the SYN with a cookie (net/ipv4/syncookies.c), and knows it again by this packet.
+    if (syn === SYN.same && (flags & CLAIM) !== 0) return this.#accept(offset, VERDICT.accepted);
     // Perhaps another kernel has it; and what ends a connection that nobody has needs no answer.
-    const unanswered = (flags & (CLAIM | CONTESTED)) !== CLAIM || (view.tcpFlags & TCP_FLAG.rst) !== 0;
+    const unanswered = (flags & (CLAIM | CONTESTED)) !== CLAIM || isReset;
     return unanswered ? VERDICT.not_held : this.#acceptOrphan(offset);
+  }
+
+  #noteSyn(vip: number): void {
+    const view = this.#view, ports = (view.sourcePort << 16) | view.destinationPort;
+    const sequence = readInt32(this.bytes, view.transportOffset + SEQUENCE_NUMBER);
+    const now32 = this.ports.now32();
+    this.#syns.note(this.bytes, view.sourceOffset, view.family, ports, vip, sequence, now32);
+  }
+
+  #judgeSyn(vip: number): number {
+    const view = this.#view, ports = (view.sourcePort << 16) | view.destinationPort;
+    const sequence = readInt32(this.bytes, view.transportOffset + SEQUENCE_NUMBER);
+    const now32 = this.ports.now32();
+    return this.#syns.judge(this.bytes, view.sourceOffset, view.family, ports, vip, sequence, now32);
   }
 
   /**
@@ -255,14 +288,14 @@ export class Pipeline {
       view.quotedDestinationPort,
     );
     if ((flags & (CONTESTED | RETAINED)) !== 0 && view.quotedProtocol === PROTOCOL.tcp) {
-      const held = this.ports.hasConnection(
+      const held = this.ports.connection(
         view.quotedFamily,
         view.quotedSourceOffset,
         port,
         view.quotedDestinationOffset,
         view.quotedDestinationPort,
       );
-      return held ? this.#acceptHeld(offset, flags) : VERDICT.not_held;
+      return held !== HELD.nothing ? this.#acceptHeld(offset, flags) : VERDICT.not_held;
     }
     if ((this.#flows?.timeoutsMs[service] ?? 0) > 0) return this.#acceptFlow(flags, offset);
     return (flags & CLAIM) !== 0 ? this.#accept(offset, VERDICT.accepted) : VERDICT.not_owner;

@@ -1,7 +1,7 @@
 /** A pipeline over a buffer in place of the ring, with ports that write down what they are given. */
 
 import { parseAddress } from "../../../src/core/address.ts";
-import { Pipeline } from "../../../src/dataplane/pipeline.ts";
+import { HELD, Pipeline } from "../../../src/dataplane/pipeline.ts";
 import { type DataplanePlan } from "../../../src/dataplane/plan.ts";
 import { CLAIM, SharedClaims, SharedCounters } from "../../../src/dataplane/shared.ts";
 import { VERDICTS } from "../../../src/dataplane/verdicts.ts";
@@ -31,6 +31,8 @@ export class Rig {
   readonly replies: Uint8Array[] = [];
   /** Connections that the kernel is asked for, as `client port`, and whether it has them. */
   readonly connections = new Set<string>();
+  /** And those that are half-open, by client port. */
+  readonly halfOpen = new Set<string>();
   /** Half-open connections that the kernel is to forget, as `client port`. */
   readonly abandoned: string[] = [];
   nowMs32 = 1_000;
@@ -74,8 +76,12 @@ export class Rig {
       injectFromRing: (offset, length) => this.#inject(this.bytes, offset, length),
       injectHeld: (bytes, offset, length) => this.#inject(bytes, offset, length),
       reply: (frame) => void this.replies.push(frame.slice()),
-      hasConnection: (_family, _local, _localPort, _remote, remotePort) =>
-        this.connections.has(`${remotePort}`),
+      connection: (_family, _local, _localPort, _remote, remotePort) =>
+        this.halfOpen.has(`${remotePort}`)
+          ? HELD.halfOpen
+          : this.connections.has(`${remotePort}`)
+          ? HELD.connection
+          : HELD.nothing,
       abandonHalfOpen: (_family, _local, _localPort, _remote, remotePort) =>
         void this.abandoned.push(`${remotePort}`),
       now32: () => this.nowMs32,
