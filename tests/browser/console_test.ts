@@ -158,8 +158,8 @@ async function explains(page: WatchedPage, lab: Lab): Promise<void> {
 
 async function drains(page: WatchedPage, lab: Lab): Promise<void> {
   for (const client of lab.clients) await client.open({ ...http(lab), count: CONNECTIONS });
-  const counted = Math.floor(CONNECTIONS / 2);
-  await page.until(`parseInt(document.querySelector('[data-node=n2] .connections')?.innerText) > ${counted}`);
+  const few = CONNECTIONS / 4;
+  await page.until(`parseInt(document.querySelector('[data-node=n2] .connections')?.innerText) > ${few}`);
   const said = await askFirst(page, "n2");
   assert.match(said, /^Drain n2\?/);
   assert.match(said, /n2 serves 3\d% of new clients\./);
@@ -176,7 +176,7 @@ async function drains(page: WatchedPage, lab: Lab): Promise<void> {
     "/[1-9]\\d* open connections? left/.test(document.querySelector('[data-node=n2] .draining').innerText)",
   );
   const before = await left();
-  assert.ok(before >= CONNECTIONS / 4, `${before} of ${2 * CONNECTIONS} connections stayed on n2`);
+  assert.ok(before >= few, `${before} of ${2 * CONNECTIONS} connections stayed on n2`);
   await lab.clients[0].closeAll();
   await page.until(
     `parseInt(document.querySelector('[data-node=n2] .draining').innerText) < ${before}`,
