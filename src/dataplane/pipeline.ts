@@ -11,7 +11,6 @@ import { AFFINITY, FlowHash } from "../ownership/flow_hash.ts";
 import { ARP_FRAME_BYTES, writeArpReply } from "../wire/arp.ts";
 import { ND_ADVERTISEMENT_FRAME_BYTES, writeNeighbourAdvertisement } from "../wire/ndp.ts";
 import { PacketKind, PacketView, parseEthernet, PROTOCOL } from "../wire/packet.ts";
-import { readInt32 } from "../wire/bytes.ts";
 import { TCP_FLAG } from "../wire/tcp.ts";
 import { FRAGMENT_ACCEPT, FRAGMENT_DROP, FragmentTable } from "./fragments.ts";
 import { type FlowPlace, FlowTable } from "./flow_table.ts";
@@ -31,8 +30,6 @@ import { SYN, SynTable } from "./syn_table.ts";
 import { VERDICT } from "./verdicts.ts";
 import { moveVirtioHeader, VIRTIO_HEADER_BYTES } from "./virtio.ts";
 
-/** Where a TCP header has it (RFC 9293 section 3.1). */
-const SEQUENCE_NUMBER = 4;
 const SYN_OR_ACK = TCP_FLAG.syn | TCP_FLAG.ack;
 /** Whoever finds one of these must ask the kernel whether it has the connection. */
 const LOOK_UP = CONTESTED | RETAINED | ORPHANED;
@@ -181,7 +178,7 @@ export class Pipeline {
     }
     if ((view.tcpFlags & SYN_OR_ACK) === TCP_FLAG.syn) {
       if ((flags & CLAIM) !== 0) {
-        this.#noteSyn(vip);
+        this.#syns.note(this.bytes, view, vip, this.ports.now32());
         return this.#acceptNewFlow(offset);
       }
       if ((flags & RETAINED) !== 0) this.#abandonHalfOpen();
@@ -195,7 +192,7 @@ export class Pipeline {
       view.sourcePort,
     );
     if (held === HELD.connection) return this.#acceptHeld(offset, flags);
-    const syn = this.#judgeSyn(vip);
+    const syn = this.#syns.judge(this.bytes, view, vip, this.ports.now32());
     const isReset = (view.tcpFlags & TCP_FLAG.rst) !== 0;
     if (held === HELD.halfOpen) {
       // A forged SYN made it so: what the client answers belongs to the connection that another kernel has. A reset ends it.
@@ -206,20 +203,6 @@ export class Pipeline {
     // Perhaps another kernel has it; and what ends a connection that nobody has needs no answer.
     const unanswered = (flags & (CLAIM | CONTESTED)) !== CLAIM || isReset;
     return unanswered ? VERDICT.not_held : this.#acceptOrphan(offset);
-  }
-
-  #noteSyn(vip: number): void {
-    const view = this.#view, ports = (view.sourcePort << 16) | view.destinationPort;
-    const sequence = readInt32(this.bytes, view.transportOffset + SEQUENCE_NUMBER);
-    const now32 = this.ports.now32();
-    this.#syns.note(this.bytes, view.sourceOffset, view.family, ports, vip, sequence, now32);
-  }
-
-  #judgeSyn(vip: number): number {
-    const view = this.#view, ports = (view.sourcePort << 16) | view.destinationPort;
-    const sequence = readInt32(this.bytes, view.transportOffset + SEQUENCE_NUMBER);
-    const now32 = this.ports.now32();
-    return this.#syns.judge(this.bytes, view.sourceOffset, view.family, ports, vip, sequence, now32);
   }
 
   /**

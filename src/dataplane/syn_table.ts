@@ -4,11 +4,14 @@
  * overwrites is judged as if it had never been noted.
  */
 import { readInt32 } from "../wire/bytes.ts";
+import { type PacketView } from "../wire/view.ts";
 
 /** SYNs that are remembered: half a megabyte. */
 const SYNS_MAX = 16_384;
 /** Words of one: client address (IPv4 in the first of four), ports, virtual IP, sequence number, when it came. */
 const PORTS = 4, VIP = 5, SEQUENCE = 6, SEEN = 7, WORDS = 8;
+/** Where a TCP header has it (RFC 9293 section 3.1). */
+const SEQUENCE_NUMBER = 4;
 /** The kernel repeats its answer for about a minute (tcp_synack_retries), and cookies are good for two (net/ipv4/syncookies.c). */
 const KEPT_MS = 64_000;
 /** What a client may have sent, in bytes, before its first packet arrives: several initial windows. */
@@ -20,36 +23,22 @@ export const SYN = { unknown: 0, same: 1, other: 2 } as const;
 export class SynTable {
   readonly #words = new Int32Array(SYNS_MAX * WORDS);
 
-  /** Notes a SYN. `ports` are the client's and the service's, 16 bits each; `now32` is a clock in ms that wraps as an Int32. */
-  note(
-    bytes: Uint8Array,
-    address: number,
-    family: number,
-    ports: number,
-    vip: number,
-    sequence: number,
-    now32: number,
-  ): void {
+  /** Notes the SYN in `view`, to a virtual IP by its index. `now32` is a clock in milliseconds that wraps as an Int32. */
+  note(bytes: Uint8Array, view: PacketView, vip: number, now32: number): void {
+    const { family, sourceOffset: address } = view, ports = portsOf(view);
     const words = this.#words, at = this.#place(bytes, address, family, ports);
     for (let word = 0; word < PORTS; word++) {
       words[at + word] = family === 4 && word > 0 ? 0 : readInt32(bytes, address + 4 * word);
     }
     words[at + PORTS] = ports;
     words[at + VIP] = vip;
-    words[at + SEQUENCE] = sequence;
+    words[at + SEQUENCE] = sequenceOf(bytes, view);
     words[at + SEEN] = now32 === 0 ? 1 : now32;
   }
 
-  /** Whether a packet with this sequence number, no SYN, belongs to the last SYN of its flow: one of {@link SYN}. */
-  judge(
-    bytes: Uint8Array,
-    address: number,
-    family: number,
-    ports: number,
-    vip: number,
-    sequence: number,
-    now32: number,
-  ): number {
+  /** Whether the packet in `view`, which is no SYN, belongs to the last SYN of its flow: one of {@link SYN}. */
+  judge(bytes: Uint8Array, view: PacketView, vip: number, now32: number): number {
+    const { family, sourceOffset: address } = view, ports = portsOf(view);
     const words = this.#words, at = this.#place(bytes, address, family, ports);
     const ageMs = (now32 - words[at + SEEN]) | 0;
     if (words[at + SEEN] === 0 || ageMs < -1_000 || ageMs > KEPT_MS) return SYN.unknown;
@@ -58,7 +47,7 @@ export class SynTable {
       const here = family === 4 && word > 0 ? 0 : readInt32(bytes, address + 4 * word);
       if (words[at + word] !== here) return SYN.unknown;
     }
-    const ahead = (sequence - words[at + SEQUENCE] - 1) | 0;
+    const ahead = (sequenceOf(bytes, view) - words[at + SEQUENCE] - 1) | 0;
     return ahead >= 0 && ahead < AHEAD_MAX ? SYN.same : SYN.other;
   }
 
@@ -67,4 +56,13 @@ export class SynTable {
     const mixed = Math.imul(last ^ Math.imul(ports, 0x9e37_79b1), 0x85eb_ca6b);
     return ((mixed >>> 13) % SYNS_MAX) * WORDS;
   }
+}
+
+/** The client's and the service's, 16 bits each. */
+function portsOf({ sourcePort, destinationPort }: PacketView): number {
+  return (sourcePort << 16) | destinationPort;
+}
+
+function sequenceOf(bytes: Uint8Array, { transportOffset }: PacketView): number {
+  return readInt32(bytes, transportOffset + SEQUENCE_NUMBER);
 }
