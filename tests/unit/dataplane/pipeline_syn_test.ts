@@ -52,3 +52,13 @@ Deno.test("what a forged SYN made half-open gets nothing of the connection that 
   rig.halfOpen.add("40001");
   assert.equal(rig.decide(numbered(ACK, 7, 40_001)), "accepted_held", "of whose SYN nothing is known");
 });
+
+Deno.test("SYNs forged for many ports of a client are all remembered", () => {
+  const rig = new Rig();
+  rig.setAll(SERVICE.web, CLAIM | CONTESTED);
+  const ports = Array.from({ length: 16_384 }, (_, i) => 1_024 + 3 * i % 64_000);
+  for (const port of ports) assert.equal(rig.decide(numbered(SYN, port, port)), "accepted");
+  for (const port of ports) rig.halfOpen.add(`${port}`);
+  const reset = ports.filter((port) => rig.decide(numbered(ACK, 4_000_000, port)) !== "not_held");
+  assert.deepEqual(reset, []);
+});
