@@ -17,9 +17,7 @@ export interface CertificateFiles {
  * @throws VipfarmError if one cannot be read or is none, the key is open to others, the two do not belong together,
  * or the certificate has expired.
  */
-export async function loadCertificate(
-  { certificateFile, keyFile }: CertificateFiles,
-): Promise<Certificate> {
+export async function loadCertificate({ certificateFile, keyFile }: CertificateFiles): Promise<Certificate> {
   const operation = "read the admin endpoint's certificate";
   const fail = (problem: string, value: string, remedy: string, cause?: unknown) =>
     new VipfarmError({ operation, problem, value, remedy, exitCode: EXIT.usage, cause });

@@ -1,6 +1,6 @@
 /**
  * Requests take turns with everything else that their thread has to do. Many that come in one piece (pipelined, RFC
- * 9112 section 9.3.2, on several connections) would otherwise be answered in a row, and messages and timers would wait until the last.
+ * 9112 section 9.3.2) would otherwise be answered in a row, and messages and timers would wait until the last.
  */
 
 import { setImmediate } from "node:timers";

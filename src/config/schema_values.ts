@@ -3,7 +3,7 @@
  * file (`schema.ts` and the sections that it puts together) is written with these.
  */
 import { z } from "zod";
-import { parseAddress } from "../core/address.ts";
+import { type IpAddress, parseAddress } from "../core/address.ts";
 import { WEIGHT_MAX } from "../core/limits.ts";
 import {
   DURATION_PATTERN,
@@ -30,30 +30,26 @@ export const name = () =>
   );
 export const interfaceName = () =>
   expecting(z.string().regex(INTERFACE_PATTERN), "the name of a network interface, such as eth0");
-export const unicastAddress = () =>
+const addressThat = (fits: (address: IpAddress) => boolean, expected: string) =>
   expecting(
     z.string().refine((text) => {
       const address = parseAddress(text);
-      return address !== undefined && isUnicast(address);
+      return address !== undefined && fits(address);
     }).meta({ anyOf: [{ format: "ipv4" }, { format: "ipv6" }] }),
+    expected,
+  );
+export const unicastAddress = () =>
+  addressThat(
+    isUnicast,
     "a unicast IPv4 or IPv6 address without prefix length, such as 192.0.2.100 or 2001:db8::100",
   );
 export const virtualIpAddress = () =>
-  expecting(
-    z.string().refine((text) => {
-      const address = parseAddress(text);
-      return address !== undefined && isVirtualIp(address);
-    }).meta({ anyOf: [{ format: "ipv4" }, { format: "ipv6" }] }),
+  addressThat(
+    isVirtualIp,
     "a unicast IPv4 or IPv6 address, no link-local one (fe80::/10), without prefix length, such as 192.0.2.100 or " +
       "2001:db8::100",
   );
-export const anyAddress = () =>
-  expecting(
-    z.string().refine((text) => parseAddress(text) !== undefined).meta({
-      anyOf: [{ format: "ipv4" }, { format: "ipv6" }],
-    }),
-    "an IPv4 or IPv6 address",
-  );
+export const anyAddress = () => addressThat(() => true, "an IPv4 or IPv6 address");
 export const duration = (example: string) =>
   expecting(
     z.string().regex(DURATION_PATTERN),

@@ -3,12 +3,11 @@
  * break a farm that serves, and no protocol can mend them afterwards: a second node of one name, and a node that answers for
  * the same address without hearing the others, as behind a firewall or with another secret.
  */
-import { addresses } from "../../ffi/rtnetlink.ts";
 import { type FarmConfig, type NodeConfig } from "../config/load.ts";
 import { VipfarmError } from "../core/errors.ts";
 import { askLan, type LanAnswer } from "./lan_findings.ts";
 import { findLink } from "./link.ts";
-import { type Heard, listen } from "./neighbours.ts";
+import { type Heard, listen, nameTaken } from "./neighbours.ts";
 
 /** A heartbeat of this node's own name counts if it is no older: what an attacker recorded before keeps nobody out. */
 const LIVE_MS = 5_000;
@@ -20,8 +19,7 @@ export interface Objection {
 }
 
 /**
- * Looks around, for some heartbeat intervals. What cannot be looked at is passed over: what needs
- * it next tells more about it.
+ * Looks around, for some heartbeat intervals. What cannot be looked at is passed over: what needs it next tells more.
  * @throws VipfarmError if the node must not take part
  */
 export async function lookAround(config: FarmConfig, node: NodeConfig): Promise<void> {
@@ -40,10 +38,7 @@ export function sameName(nodeName: string, heard: readonly Heard[]): Objection |
     typeof message !== "string" && message.sender === nodeName &&
     Math.abs(message.wallClockMs - atMs) <= LIVE_MS
   );
-  return twin && {
-    problem: `another host (${twin.from}) is the node ${nodeName} already`,
-    remedy: "Give each node a name of its own, with --node or VIPFARM_NODE.",
-  };
+  return twin && nameTaken(nodeName, twin.from);
 }
 
 /** A farm serves, and this node does not hear it: it would answer, too. Pure. */
@@ -75,8 +70,7 @@ export function unheardFarm(
 async function hear(config: FarmConfig, interfaceName: string): Promise<Heard[]> {
   const link = findLink(interfaceName);
   if (link === undefined) return [];
-  const families = new Set(addresses(link.index).map(({ family }) => family));
-  const listened = await listen(config, link, families);
+  const listened = await listen(config, link);
   return listened.flatMap(({ heard }) => heard);
 }
 

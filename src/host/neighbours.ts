@@ -1,5 +1,6 @@
 /** What comes from the other nodes, listened to as the daemon would: who is there, of which farm, with which clock. */
 import { realtimeMs } from "../../ffi/clock.ts";
+import { addresses } from "../../ffi/rtnetlink.ts";
 import { UdpSocket } from "../../ffi/udp_socket.ts";
 import { type FarmConfig } from "../config/load.ts";
 import { readSecret } from "../config/secret.ts";
@@ -38,8 +39,8 @@ export interface Listened {
 export async function listen(
   config: FarmConfig,
   link: { readonly index: number; readonly name: string },
-  families: ReadonlySet<4 | 6>,
 ): Promise<Listened[]> {
+  const families = new Set(addresses(link.index).map(({ family }) => family));
   const sockets: Array<{ readonly where: string; readonly socket: UdpSocket }> = [];
   try {
     for (const { where, open } of socketsOf(config, link, families)) sockets.push({ where, socket: open() });
@@ -80,6 +81,14 @@ export function groupInUse(
   families: ReadonlySet<4 | 6>,
 ): IpAddress {
   return families.has(4) && ipv4 !== undefined ? ipv4 : ipv6;
+}
+
+/** What to say of another host that is the same node. */
+export function nameTaken(name: string, from: string): { problem: string; remedy: string } {
+  return {
+    problem: `another host (${from}) is the node ${name} already`,
+    remedy: "Give each node a name of its own, with --node or VIPFARM_NODE.",
+  };
 }
 
 /** Without the secret, it can only be told that somebody is there. */
@@ -126,11 +135,8 @@ export function judgeHeard(config: FarmConfig, nodeName: string, { where, heard 
   });
   for (const [name, { from, message, atMs }] of nodes) {
     if (name === nodeName) {
-      findings.push({
-        ok: false,
-        what: `another host (${from}) is the node ${name} already`,
-        remedy: "Give each node a name of its own, with --node or VIPFARM_NODE.",
-      });
+      const { problem, remedy } = nameTaken(name, from);
+      findings.push({ ok: false, what: problem, remedy });
     }
     const aheadMs = message.wallClockMs - atMs;
     if (Math.abs(aheadMs) > CLOCK_MS_MAX) {

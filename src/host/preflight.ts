@@ -17,7 +17,7 @@ import { fileFindings, type Reader } from "./file_findings.ts";
 import type { Finding } from "./finding.ts";
 import { askLan, type LanAnswer, lanFindings } from "./lan_findings.ts";
 import { expectedPackets, firewallFindings, type FirewallRules } from "./firewall.ts";
-import { findLink } from "./link.ts";
+import { findLink, LINK_TYPE } from "./link.ts";
 import { unheardFarm } from "./look_around.ts";
 import { type Heard, judgeHeard, listen } from "./neighbours.ts";
 import { networkManagerFindings } from "./network_managers.ts";
@@ -32,10 +32,6 @@ export type { Finding };
 
 /** Oldest kernel with all that the packet path uses; older ones are not supported by anybody. */
 const KERNEL_MIN = [5, 10] as const;
-/** ARPHRD_ETHER and ARPHRD_NONE (the TUN device), linux/if_arp.h. */
-const TYPE_ETHERNET = 1;
-const TYPE_NONE = 65_534;
-
 /** Looks at everything that the daemon would need here as the node of that name. */
 export async function preflight(config: FarmConfig, nodeName: string): Promise<Finding[]> {
   const node = forNode(config, nodeName);
@@ -137,7 +133,7 @@ function interfaceFindings(name: string): Finding[] {
       remedy: link.up ? "Check the cable and the switch port." : `ip link set dev ${name} up`,
     }];
   }
-  if (link.type !== TYPE_ETHERNET) {
+  if (link.type !== LINK_TYPE.ethernet) {
     return [{
       ok: false,
       what: `${name} is no Ethernet interface (type ${link.type})`,
@@ -178,7 +174,7 @@ function placementFindings(config: FarmConfig, node: NodeConfig): Finding[] {
     const link = found && types.get(found.index);
     if (link === undefined) continue;
     findings.push(
-      link.type === TYPE_NONE
+      link.type === LINK_TYPE.none
         ? { ok: true, what: `${address.text} is on ${link.name}: a daemon runs here already` }
         : {
           ok: false,
@@ -298,9 +294,8 @@ async function hearOn(
   }
   // The running daemon has the unicast port.
   if (config.heartbeat.peers.length > 0 && runsHere(config)) return { findings: [] };
-  const families = new Set(addresses(link.index).map(({ family }) => family));
   try {
-    const listened = await listen(config, link, families);
+    const listened = await listen(config, link);
     return {
       findings: listened.flatMap((each) => judgeHeard(config, nodeName, each)),
       heard: listened.flatMap(({ heard }) => heard),
@@ -365,7 +360,7 @@ function adminFindings(config: FarmConfig): Finding[] {
 
 /** Whether a daemon with these virtual IPs runs here: they stand on a TUN device. */
 function runsHere({ virtualIps }: Pick<FarmConfig, "virtualIps">): boolean {
-  const tuns = new Set(links().filter(({ type }) => type === TYPE_NONE).map(({ index }) => index));
+  const tuns = new Set(links().filter(({ type }) => type === LINK_TYPE.none).map(({ index }) => index));
   return addresses().some(({ index, address }) =>
     tuns.has(index) && virtualIps.some((vip) => sameAddress(addressFromBytes(address), vip.address))
   );

@@ -7,13 +7,11 @@ import { interfaceByName } from "../../ffi/interface.ts";
 import { links } from "../../ffi/rtnetlink.ts";
 import { VipfarmError } from "../core/errors.ts";
 import type { IpAddress } from "../core/address.ts";
+import { LINK_TYPE } from "./link.ts";
 import { applyRequirements, FOR_ALL_INTERFACES, VIP_INTERFACE_REQUIREMENTS } from "./sysctls.ts";
 import { HostChanges, NOTHING_UNDONE, type SysctlChange, type UndoReport } from "./undo.ts";
 import { MAC_BYTES } from "../wire/ethernet.ts";
 import { PlacedVirtualIps } from "./virtual_ip.ts";
-
-/** linux/if_arp.h. */
-const ARPHRD_ETHER = 1;
 
 /** What to set up. */
 export interface HostSetUpOptions {
@@ -75,7 +73,7 @@ export class HostSetUp {
    */
   #keepOthersQuiet(): readonly SysctlChange[] {
     const others = links().filter(({ name, type, mac }) =>
-      type === ARPHRD_ETHER && mac.length === MAC_BYTES && !this.#options.interfaces.includes(name)
+      type === LINK_TYPE.ethernet && mac.length === MAC_BYTES && !this.#options.interfaces.includes(name)
     );
     if (others.length === 0) return [];
     try {

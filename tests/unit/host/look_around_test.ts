@@ -4,18 +4,7 @@ import { sameName, unheardFarm } from "../../../src/host/look_around.ts";
 import type { LanAnswer } from "../../../src/host/lan_findings.ts";
 import type { Heard } from "../../../src/host/neighbours.ts";
 import type { Heartbeat } from "../../../src/wire/heartbeat.ts";
-import { parseConfig } from "../../../src/config/load.ts";
-
-const { config } = parseConfig(
-  `farm: web
-secret_file: secret
-interface: eth0
-virtual_ips: [{ address: 192.0.2.100 }]
-services: [{ name: http, ports: [80] }]
-`,
-  "farm.yaml",
-);
-const NOW_MS = 1_800_000_000_000;
+import { config, NOW_MS } from "./farm.ts";
 
 function heard(message: Partial<Heartbeat> | "foreignFarm" | "version" | "hmac"): Heard {
   const whole = typeof message === "string" ? message : { wallClockMs: NOW_MS, ...message } as Heartbeat;
@@ -34,7 +23,7 @@ Deno.test("a node's name is taken by whoever uses it now, not by a recording", (
 
 Deno.test("a farm that answers must be heard; whose it is depends on what is heard in its place", () => {
   const problem = (answers: LanAnswer[], ...messages: Heard[]) =>
-    unheardFarm(config!, messages, answers)?.problem;
+    unheardFarm(config, messages, answers)?.problem;
   assert.match(
     problem([answer(true)])!,
     /^a farm answers for 192\.0\.2\.100, but none of its nodes is heard/,

@@ -1,18 +1,7 @@
 import assert from "node:assert/strict";
-import { parseConfig } from "../../../src/config/load.ts";
 import { groupInUse, type Heard, judgeHeard } from "../../../src/host/neighbours.ts";
+import { config, NOW_MS } from "./farm.ts";
 import type { Heartbeat } from "../../../src/wire/heartbeat.ts";
-
-const { config } = parseConfig(
-  `farm: web
-secret_file: secret
-interface: eth0
-virtual_ips: [{ address: 192.0.2.100 }]
-services: [{ name: http, ports: [80] }]
-`,
-  "farm.yaml",
-);
-const NOW_MS = 1_800_000_000_000;
 
 function heartbeat(change: Partial<Heartbeat> = {}): Heartbeat {
   return {
@@ -24,7 +13,7 @@ function heartbeat(change: Partial<Heartbeat> = {}): Heartbeat {
     binding: true,
     settingsVersion: 1,
     weights: [1, 100],
-    servicesDigest: config!.servicesDigest,
+    servicesDigest: config.servicesDigest,
     wallClockMs: NOW_MS,
     vipFramesSeen: 0,
     holdMs: 0,
@@ -39,7 +28,7 @@ function heartbeat(change: Partial<Heartbeat> = {}): Heartbeat {
 
 function judge(...messages: Array<Heard["message"]>): string[] {
   const heard = messages.map((message) => ({ from: "192.0.2.2", message, atMs: NOW_MS }));
-  const findings = judgeHeard(config!, "n1", { where: "joined", heard });
+  const findings = judgeHeard(config, "n1", { where: "joined", heard });
   assert.equal(findings[0].ok, true);
   assert.ok(findings.every(({ ok, remedy }) => ok === true || remedy !== undefined));
   return findings.map(({ ok, what }) => `${ok} ${what}`);
@@ -52,7 +41,7 @@ Deno.test("who is heard is named; silence is no fault", () => {
 });
 
 Deno.test("of two groups only the one in use is listened to: IPv6 where the interface has no IPv4", () => {
-  const { groups } = config!.heartbeat;
+  const { groups } = config.heartbeat;
   assert.equal(groupInUse(groups, new Set([4, 6])), groups.ipv4);
   assert.equal(groupInUse(groups, new Set([6])), groups.ipv6);
   assert.equal(groupInUse({ ...groups, ipv4: undefined }, new Set([4, 6])), groups.ipv6);
