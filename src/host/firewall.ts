@@ -1,6 +1,6 @@
 /**
- * Would this host's firewall drop heartbeats, or packets to the services? By its rules: those of nftables,
- * and those of iptables in both of its kinds. Rules can say anything, so this only ever warns.
+ * Would this host's firewall drop heartbeats, or packets to the services, or translate their addresses? By its rules:
+ * those of nftables, and those of iptables in both of its kinds. Rules can say anything, so this only ever warns.
  */
 import { type FarmConfig, type NodeConfig } from "../config/load.ts";
 import { type IpAddress } from "../core/address.ts";
@@ -17,6 +17,11 @@ export interface FirewallRules {
   readonly iptables: ReadonlyMap<string, string>;
 }
 
+/** The kernel of the host then has no socket for the connection, which the farm goes by (control/connections.ts). */
+const TRANSLATION_REMEDY =
+  "Let the server listen on the host itself: the host's network for a container (docker run --network host; " +
+  "network_mode: host; hostNetwork: true), the service's own port in place of REDIRECT.";
+
 /** Packets that must come in: heartbeats, and the first one of each service. */
 export function expectedPackets(config: FarmConfig, node: NodeConfig): IncomingPacket[] {
   const { groups, port, peers } = config.heartbeat;
@@ -24,12 +29,13 @@ export function expectedPackets(config: FarmConfig, node: NodeConfig): IncomingP
   const families = new Map(targets.map((target) => [target.family, target]));
   const heartbeats = node.heartbeatInterfaces.flatMap((name) =>
     [...families.values()].map((target): IncomingPacket => ({
-      what: `heartbeats on ${name}`,
+      what: "heartbeats",
       family: target.family,
       interface: name,
       protocol: "udp",
       destination: target.text,
       port,
+      isForService: false,
       fromTun: false,
     }))
   );
@@ -40,12 +46,13 @@ export function expectedPackets(config: FarmConfig, node: NodeConfig): IncomingP
     virtualIps.flatMap((address) =>
       [interfaceOf(address), FIRST_TUN_NAME].flatMap((on) =>
         ports.map(({ from }): IncomingPacket => ({
-          what: `packets of the service ${name} to ${address.text} on ${on}`,
+          what: `packets of the service ${name} to ${address.text}`,
           family: address.family,
           interface: on,
           protocol,
           destination: address.text,
           port: from,
+          isForService: true,
           fromTun: on === FIRST_TUN_NAME,
         }))
       )
@@ -54,7 +61,7 @@ export function expectedPackets(config: FarmConfig, node: NodeConfig): IncomingP
   return [...heartbeats, ...services];
 }
 
-/** One finding for each chain and kind of packet that it drops. */
+/** One finding for each chain and kind of packet that it drops, or translates. */
 export function firewallFindings(rules: FirewallRules, packets: readonly IncomingPacket[]): Finding[] {
   let tables: Table[];
   try {
@@ -72,18 +79,33 @@ export function firewallFindings(rules: FirewallRules, packets: readonly Incomin
       remedy: "Look at them yourself: nft list ruleset.",
     }];
   }
-  const findings = new Map<string, Finding>();
+  const dropped = new Map<string, Finding>(), translated = new Map<string, Finding>();
   let isUnsure = false;
-  for (const table of tables) {
-    for (const packet of packets) {
+  for (const packet of packets) {
+    const outcomes = tables.flatMap((table) => {
       const outcome = judge(table, packet);
-      if (outcome?.verdict === "unsure") isUnsure = true;
-      if (outcome?.verdict !== "drop") continue;
-      const what = `the firewall chain ${table.name} ${outcome.chain} drops ${packet.what}`;
-      findings.set(what, { ok: "warning", what, remedy: table.remedy(outcome.chain, packet) });
+      return outcome === undefined ? [] : [{ table, ...outcome }];
+    });
+    // The kernel finds a TCP connection by its socket; UDP has none.
+    const translation = packet.isForService && packet.protocol === "tcp"
+      ? outcomes.find(({ verdict }) => verdict === "translate")
+      : undefined;
+    if (translation !== undefined) {
+      const what =
+        `the firewall chain ${translation.table.name} ${translation.chain} translates ${packet.what}: ` +
+        "open connections are reset when their share moves";
+      translated.set(what, { ok: "warning", what, remedy: TRANSLATION_REMEDY });
+    }
+    for (const { table, verdict, chain } of outcomes) {
+      if (verdict === "unsure") isUnsure = true;
+      // Which chains see it afterwards, and where to, is another question.
+      if (verdict !== "drop" || translation !== undefined) continue;
+      const what = `the firewall chain ${table.name} ${chain} drops ${packet.what} on ${packet.interface}`;
+      dropped.set(what, { ok: "warning", what, remedy: table.remedy(chain, packet) });
     }
   }
-  if (findings.size > 0) return [...findings.values()];
+  if (dropped.size > 0) return [...dropped.values(), ...translated.values()];
   const how = isUnsure ? ", as far as its rules can be judged" : "";
-  return [{ ok: true, what: `the firewall drops neither heartbeats nor packets of the services${how}` }];
+  const what = `the firewall drops neither heartbeats nor packets of the services${how}`;
+  return [{ ok: true, what }, ...translated.values()];
 }

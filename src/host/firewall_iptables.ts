@@ -29,8 +29,6 @@ export function iptablesTables(saved: string, program: string, family: 4 | 6): T
       const name = line.slice(1).trim();
       chains = new Map();
       entries = [];
-      // Chains of nat see packets, too, but do not filter.
-      if (name === "nat") continue;
       tables.push({
         name: `${program} ${name}`,
         families: [family],
@@ -107,6 +105,9 @@ function readRule(words: readonly string[]): Rule {
       case "--state":
         add(() => value.split(",").includes("NEW"));
         break;
+      case "--dst-type":
+        add(({ isForService }) => isForService ? value.split(",").includes("LOCAL") : undefined);
+        break;
       case "--comment":
       case "--limit":
       case "--limit-burst":
@@ -133,6 +134,7 @@ function not_(holds: boolean | undefined): boolean | undefined {
 function readTarget(target: string, isGoto: boolean): Action {
   if (target === "ACCEPT") return { kind: "accept" };
   if (target === "DROP" || target === "REJECT") return { kind: "drop" };
+  if (target === "DNAT" || target === "REDIRECT") return { kind: "translate" };
   if (target === "RETURN") return { kind: "return" };
   if (HARMLESS.includes(target)) return { kind: "none" };
   return { kind: isGoto ? "goto" : "jump", chain: target };

@@ -12,6 +12,8 @@ export interface IncomingPacket {
   readonly protocol: "tcp" | "udp";
   readonly destination: string;
   readonly port: number;
+  /** For a virtual IP, which is an address of this host. */
+  readonly isForService: boolean;
   /** Written to a TUN device: no route to its sender leads back there. */
   readonly fromTun: boolean;
 }
@@ -20,7 +22,8 @@ export interface IncomingPacket {
 export type Condition = (packet: IncomingPacket) => boolean | undefined;
 
 export type Action =
-  | { readonly kind: "accept" | "drop" | "return" | "none" | "unknown" }
+  /** `translate`: the packet goes on, to another address or port. */
+  | { readonly kind: "accept" | "drop" | "translate" | "return" | "none" | "unknown" }
   | { readonly kind: "jump" | "goto"; readonly chain: string };
 
 export interface Rule {
@@ -40,25 +43,34 @@ export interface Table {
   remedy(chain: string, packet: IncomingPacket): string;
 }
 
-/** `drop` is certain; `unsure`: some rule could not be judged. */
+/** `drop` and `translate` are certain; `unsure`: some rule could not be judged. */
 export interface Outcome {
-  readonly verdict: "accept" | "drop" | "unsure";
+  readonly verdict: "drop" | "translate" | "unsure";
   readonly chain: string;
 }
 
 /** Chains jump into each other at most this deep: NFT_JUMP_STACK_SIZE, and far more than iptables users need. */
 const DEPTH_MAX = 16;
 
-/** The first entry of the table at which the packet does not surely get on. */
+/** What the table does with the packet, wherever it does not surely get on as it is; a translation comes first. */
 export function judge(table: Table, packet: IncomingPacket): Outcome | undefined {
   if (!table.families.includes(packet.family)) return undefined;
-  for (const { chain, policy } of table.entries) {
+  const outcomes = table.entries.flatMap(({ chain, policy }): Outcome[] => {
     const state = { isUnsure: false };
     const verdict = walk(table, chain, packet, state, 0) ?? policy;
-    if (verdict === "accept" && !state.isUnsure) continue;
-    return { verdict: state.isUnsure ? "unsure" : verdict, chain };
-  }
-  return undefined;
+    if (state.isUnsure) return [{ verdict: "unsure", chain }];
+    return verdict === "accept" ? [] : [{ verdict, chain }];
+  });
+  return outcomes.find(({ verdict }) => verdict === "translate") ?? outcomes[0];
+}
+
+/** Whether nothing in the chain, and where it leads, keeps a packet from going on after it: it only marks, counts or logs. */
+function isHarmless(table: Table, chain: string, depth: number): boolean {
+  if (depth > DEPTH_MAX) return false;
+  return (table.chains.get(chain) ?? []).every(({ action }) =>
+    typeof action !== "function" && (action.kind === "none" || action.kind === "return" ||
+      action.kind === "jump" && isHarmless(table, action.chain, depth + 1))
+  );
 }
 
 function walk(
@@ -67,13 +79,14 @@ function walk(
   packet: IncomingPacket,
   state: { isUnsure: boolean },
   depth: number,
-): "accept" | "drop" | undefined {
+): "accept" | "drop" | "translate" | undefined {
   if (depth > DEPTH_MAX) return undefined;
   for (const { conditions, action: given } of table.chains.get(chain) ?? []) {
     const held = conditions.map((condition) => condition(packet));
     if (held.includes(false)) continue;
     const action = typeof given === "function" ? given(packet) : given;
     if (action.kind === "none") continue;
+    if (action.kind === "jump" && isHarmless(table, action.chain, depth + 1)) continue;
     if (action.kind === "unknown" || held.includes(undefined)) {
       state.isUnsure = true;
       continue;

@@ -44,8 +44,7 @@ export function nftTables(json: string): Table[] {
     const name = `${chain.family} ${chain.table}`;
     const { chains = new Map(), entries = [] } = tables.get(name) ?? {};
     const rules = rulesOf.get(`${name} ${chain.name}`) ?? [];
-    // Chains of type nat see packets, too, but do not filter.
-    const isEntry = HOOKS.includes(chain.hook ?? "") && chain.type !== "nat";
+    const isEntry = HOOKS.includes(chain.hook ?? "");
     const policy = chain.policy === "drop" ? "drop" : "accept";
     tables.set(name, {
       name,
@@ -80,6 +79,7 @@ function readAction(expression: Json): Action {
   if ("accept" in expression) return { kind: "accept" };
   if ("drop" in expression || "reject" in expression) return { kind: "drop" };
   if ("return" in expression) return { kind: "return" };
+  if ("dnat" in expression || "redirect" in expression) return { kind: "translate" };
   for (const kind of ["jump", "goto"] as const) {
     if (kind in expression) return { kind, chain: (expression[kind] as { target: string }).target };
   }
@@ -119,6 +119,9 @@ function compare(left: Json, right: unknown, packet: IncomingPacket): boolean | 
   if (payload !== undefined) return comparePayload(payload, right, packet);
   // A first packet.
   if (ct?.key === "state") return includes(right, (each) => each === "new");
+  if (fib?.result === "type" && fib.flags.includes("daddr")) {
+    return packet.isForService ? includes(right, (each) => each === "local") : undefined;
+  }
   // No route to the sender goes by the TUN device: `fib saddr . iif oif missing`.
   if (fib?.result === "oif" && fib.flags.includes("saddr") && fib.flags.includes("iif")) {
     return (right === false) === packet.fromTun;

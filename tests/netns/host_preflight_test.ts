@@ -45,6 +45,20 @@ Deno.test({
   assert.ok(good.every(({ ok }) => ok !== false), failures(good));
   assert.ok(good.some(({ what }) => what.includes("heartbeat group 239.")), "the group is joined");
 
+  // As `docker run -p 8080:80` does it.
+  await lab.run("n1", [
+    "sh",
+    "-c",
+    `set -e
+    iptables -t nat -N DOCKER
+    iptables -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+    iptables -t nat -A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80`,
+  ]);
+  const translated = (await preflight(lab)).filter(({ what }) => what.includes("translates"));
+  assert.deepEqual(translated.map(({ ok }) => ok), ["warning"]);
+  assert.match(translated[0].what, /iptables nat PREROUTING translates packets of the service http to 10\./);
+  await lab.run("n1", ["sh", "-c", "iptables -t nat -F && iptables -t nat -X"]);
+
   await lab.run("n1", [
     "sh",
     "-c",

@@ -3,12 +3,13 @@ import { firewallFindings, type FirewallRules } from "../../../src/host/firewall
 import type { IncomingPacket } from "../../../src/host/firewall_model.ts";
 
 const HEARTBEAT: IncomingPacket = {
-  what: "heartbeats on eth0",
+  what: "heartbeats",
   family: 4,
   interface: "eth0",
   protocol: "udp",
   destination: "239.255.86.70",
   port: 4886,
+  isForService: false,
   fromTun: false,
 };
 const REQUEST: IncomingPacket = {
@@ -18,6 +19,7 @@ const REQUEST: IncomingPacket = {
   protocol: "tcp",
   destination: "192.0.2.100",
   port: 80,
+  isForService: true,
   fromTun: true,
 };
 const BOTH = [HEARTBEAT, REQUEST];
@@ -141,4 +143,93 @@ Deno.test("iptables: policies, ports, interfaces, states, chains and negations",
   assert.deepEqual(dropped(saved("-A INPUT -s 192.0.2.0/24 -j ACCEPT")), [], "depends on the sender");
   const [finding] = firewallFindings({ nft: undefined, ...saved() }, BOTH);
   assert.equal(finding.remedy, "Accept it: iptables -I INPUT -i eth0 -p udp --dport 4886 -j ACCEPT");
+});
+
+/** As Docker writes them for `-p 80:8080`, with what it has of its own beside. */
+const DOCKER = `*nat
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+:DOCKER - [0:0]
+-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+-A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER
+-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
+-A DOCKER -i docker0 -j RETURN
+-A DOCKER ! -i docker0 -p tcp -m tcp --dport 80 -j DNAT --to-destination 172.17.0.2:8080
+COMMIT
+*filter
+:INPUT DROP [0:0]
+:FORWARD DROP [0:0]
+-A INPUT -p udp -m udp --dport 4886 -j ACCEPT
+COMMIT
+`;
+
+Deno.test("a port that is published by translation is told once, whichever way its packets come in, and not as dropped", () => {
+  const packets = [HEARTBEAT, REQUEST, { ...REQUEST, interface: "eth0", fromTun: false }];
+  const findings = firewallFindings({ nft: undefined, iptables: new Map([["iptables", DOCKER]]) }, packets);
+  assert.deepEqual(findings.map(({ ok }) => ok), [true, "warning"]);
+  assert.match(
+    findings[1].what,
+    /^the firewall chain iptables nat PREROUTING translates packets of the service http/,
+  );
+  assert.match(findings[1].remedy ?? "", /--network host/);
+  const other = { ...REQUEST, port: 81 };
+  assert.deepEqual(dropped({ iptables: new Map([["iptables", DOCKER]]) }, [other]), ["packets"]);
+});
+
+Deno.test("translation by nftables is told, that of UDP and of what this host sends is not", () => {
+  const nat = (hook: string) => ({
+    chain: { family: "inet", table: "filter", name: "input", type: "nat", hook, policy: "accept" },
+  });
+  const redirect = rule(dport("tcp", 80), { redirect: { port: 8080 } });
+  const whats = (rules: ReturnType<typeof nft>) =>
+    firewallFindings({ ...rules, iptables: new Map() }, BOTH).slice(1).map(({ what }) => what);
+  assert.match(
+    whats(nft(nat("prerouting"), redirect)).join(),
+    /filter input translates packets of the service http/,
+  );
+  assert.deepEqual(whats(nft(nat("output"), redirect)), []);
+  assert.deepEqual(
+    whats(nft(nat("prerouting"), rule(dport("udp", 4886), { dnat: { addr: "10.0.0.1" } }))),
+    [],
+  );
+});
+
+Deno.test("what only marks packets hides no translation, nor does an order of chains, and local is understood", () => {
+  // As CNI's portmap writes it for a hostPort.
+  const portmap = `*nat
+:PREROUTING ACCEPT [0:0]
+:MARKS - [0:0]
+:HOSTPORTS - [0:0]
+:ONE - [0:0]
+-A PREROUTING -m addrtype --dst-type LOCAL -j HOSTPORTS
+-A HOSTPORTS -p tcp -m comment --comment "dnat name" -m multiport --dports 80 -j ONE
+-A ONE -s 10.85.0.0/16 -p tcp -m tcp --dport 80 -j MARKS
+-A ONE -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.85.0.9:8080
+-A MARKS -j MARK --set-xmark 0x2000/0x2000
+COMMIT
+`;
+  const told = (rules: Partial<FirewallRules>) =>
+    firewallFindings({ nft: undefined, iptables: new Map(), ...rules }, [REQUEST]).map(({ what }) => what)
+      .join("\n");
+  assert.match(
+    told({ iptables: new Map([["iptables", portmap]]) }),
+    /translates packets of the service http/,
+  );
+  const nat = {
+    chain: {
+      family: "inet",
+      table: "filter",
+      name: "nat",
+      type: "nat",
+      hook: "prerouting",
+      policy: "accept",
+    },
+  };
+  const isLocal = match({ fib: { result: "type", flags: ["daddr"] } }, "local");
+  const dnat = rule(isLocal, dport("tcp", 80), { dnat: { addr: "10.0.0.1", port: 8080 } });
+  const rules = nft(CLOSED, nat, { rule: { ...dnat.rule, chain: "nat" } });
+  assert.match(told(rules), /translates packets of the service http/);
+  assert.doesNotMatch(told(rules), /drops packets/);
 });
