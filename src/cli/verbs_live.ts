@@ -4,8 +4,8 @@ import { type Command, Option } from "commander";
 import type { EventListAnswer, ExplanationAnswer, FarmStatus, OrderAnswer } from "../admin/schemas.ts";
 import { EXIT, VipfarmError } from "../core/errors.ts";
 import { EVENTS_KEPT_MAX, WEIGHT_MAX } from "../core/limits.ts";
-import { integerBetween } from "./arguments.ts";
-import { AdminClient, type ConnectionOptions, RUNTIME_DIR_DEFAULT } from "./client.ts";
+import { integerBetween, withRuntimeDir } from "./arguments.ts";
+import { AdminClient, type ConnectionOptions } from "./client.ts";
 import { type Paint, painter, renderEvent, renderStatus } from "./live_output.ts";
 import { coloursWanted, writeAll } from "./output.ts";
 
@@ -120,9 +120,7 @@ interface LiveOptions extends ConnectionOptions {
 }
 
 function live(command: Command, description: string): Command {
-  return command
-    .description(description)
-    .option("--runtime-dir <DIR>", "runtime directory of the daemon", RUNTIME_DIR_DEFAULT)
+  return withRuntimeDir(command.description(description))
     .option(
       "--admin <URL>",
       "admin endpoint of a daemon, in place of --runtime-dir; token in VIPFARM_TOKEN, an authority of your own in VIPFARM_CA",

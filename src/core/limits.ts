@@ -39,6 +39,9 @@ export const WEIGHT_MAX = 1000;
 /** Weight of a node that nobody gave one. */
 export const WEIGHT_DEFAULT = 100;
 
+/** Real-time priority of the membership thread: above ordinary threads, below what an administrator may run at the top. */
+export const REALTIME_PRIORITY = 10;
+
 /** Longest node or farm name in bytes: that of a DNS label (RFC 1035 section 2.3.4). */
 export const NAME_LENGTH_MAX = 63;
 

@@ -1,6 +1,7 @@
 /** Which privileges this process has, and what the daemon needs them for. Pure but for one file. */
 
 import { EXIT, VipfarmError } from "../core/errors.ts";
+import { REALTIME_PRIORITY } from "../core/limits.ts";
 import type { Finding } from "./finding.ts";
 
 /** Bits of the capability words, from linux/capability.h. */
@@ -23,12 +24,18 @@ const FOR_OTHER_USERS = [
   { name: "CAP_KILL", bit: 5n, needed: false, use: "ending scripts of another user that take too long" },
 ] as const;
 
-/** Findings from the text of /proc/self/status; `changesUser`: the file names users that scripts run as. */
-export function capabilityFindings(status: string, changesUser = false): Finding[] {
+/**
+ * Findings from the texts of /proc/self/status and /proc/self/limits; `changesUser`: the file names users that scripts run
+ * as.
+ */
+export function capabilityFindings(status: string, limits: string, changesUser = false): Finding[] {
   const effective = effectiveCapabilities(status);
+  const mayHurry = realtimePriorityMax(limits) >= REALTIME_PRIORITY;
   return [...CAPABILITIES, ...(changesUser ? FOR_OTHER_USERS : [])].map(
     ({ name, bit, needed, use }): Finding => {
       if (has(effective, bit)) return { ok: true, what: `${name} is there, for ${use}` };
+      // sched_setscheduler(2): either will do.
+      if (name === "CAP_SYS_NICE" && mayHurry) return { ok: true, what: `LimitRTPRIO is there, for ${use}` };
       return {
         ok: needed ? false : "warning",
         what: `${name} is missing: it is for ${use}`,
@@ -58,6 +65,12 @@ export function requireCapabilities(status: string): void {
 function effectiveCapabilities(status: string): bigint {
   const hexadecimal = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1];
   return BigInt(`0x${hexadecimal ?? "0"}`);
+}
+
+/** From the soft limit (getrlimit(2), RLIMIT_RTPRIO). */
+function realtimePriorityMax(limits: string): number {
+  const soft = /^Max realtime priority\s+(\w+)/m.exec(limits)?.[1];
+  return soft === "unlimited" ? Infinity : Number(soft ?? 0);
 }
 
 function has(capabilities: bigint, bit: bigint): boolean {

@@ -50,7 +50,11 @@ export async function preflight(config: FarmConfig, nodeName: string): Promise<F
     ...interfaces.map((name, index) => lanFindings(name, node, asked[index])),
   ]);
   return [
-    ...capabilityFindings(await Deno.readTextFile("/proc/self/status"), namesUsers(config)),
+    ...capabilityFindings(
+      await Deno.readTextFile("/proc/self/status"),
+      await Deno.readTextFile("/proc/self/limits"),
+      namesUsers(config),
+    ),
     tunFinding(),
     kernelFinding(await Deno.readTextFile("/proc/sys/kernel/osrelease")),
     ...[...new Set([...interfaces, ...node.heartbeatInterfaces])].flatMap(interfaceFindings),

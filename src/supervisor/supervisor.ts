@@ -293,8 +293,18 @@ class Supervisor {
     await this.#answerHello(worker, message);
   }
 
+  /** For people: a full disk is no reason to end. */
   #writeWorkerPid(worker: WorkerProcess): void {
-    Deno.writeTextFileSync(`${this.options.runtimeDir}/${WORKER_PID_FILE}`, `${worker.pid}\n`);
+    const path = `${this.options.runtimeDir}/${WORKER_PID_FILE}`;
+    try {
+      Deno.writeTextFileSync(path, `${worker.pid}\n`);
+    } catch (error) {
+      removeIfPossible(path); // it may name the former one
+      const message = `${path} could not be written: ${
+        messageOf(error)
+      }. Process ${worker.pid} is the worker.`;
+      this.#report({ severity: "warning", kind: "memory.not_saved", message });
+    }
   }
 
   async #sayGoodbye(ended: WorkerProcess, holdMs: number): Promise<void> {
@@ -391,5 +401,13 @@ class Supervisor {
     } else if (this.#waiting.length < EVENTS_WAITING_MAX) {
       this.#waiting.push(event);
     }
+  }
+}
+
+function removeIfPossible(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch {
+    // It is a note for people.
   }
 }

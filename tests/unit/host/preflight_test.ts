@@ -6,20 +6,30 @@ import { kernelFinding, tunOfService } from "../../../src/host/preflight.ts";
 
 const status = (effective: bigint) =>
   `Name:\tx\nCapEff:\t${effective.toString(16).padStart(16, "0")}\nSeccomp:\t0\n`;
+const limits = (soft: string) =>
+  `Limit                     Soft Limit           Hard Limit           Units     \n` +
+  `Max nice priority         0                    0                    \n` +
+  `Max realtime priority     ${soft.padEnd(20)} 99                   \n`;
+const LIMITS = limits("0");
 
 Deno.test("missing capabilities that the daemon needs are errors, the others warnings", () => {
-  assert.ok(capabilityFindings(status((1n << 41n) - 1n)).every(({ ok }) => ok === true));
-  assert.deepEqual(capabilityFindings(status(0n)).map(({ ok }) => ok), [
+  assert.ok(capabilityFindings(status((1n << 41n) - 1n), LIMITS).every(({ ok }) => ok === true));
+  assert.deepEqual(capabilityFindings(status(0n), LIMITS).map(({ ok }) => ok), [
     false,
     false,
     "warning",
     "warning",
     "warning",
   ]);
-  const onlyNet = capabilityFindings(status(1n << 12n | 1n << 13n));
+  const onlyNet = capabilityFindings(status(1n << 12n | 1n << 13n), LIMITS);
   assert.deepEqual(onlyNet.map(({ ok }) => ok), [true, true, "warning", "warning", "warning"]);
   assert.match(onlyNet[2].remedy ?? "", /AmbientCapabilities=CAP_SYS_NICE.*--cap-add SYS_NICE/);
-  const withUsers = capabilityFindings(status(1n << 12n | 1n << 13n), true).slice(onlyNet.length);
+  for (const soft of ["10", "unlimited"]) {
+    const [, , priority] = capabilityFindings(status(0n), limits(soft));
+    assert.deepEqual([priority.ok, priority.what.slice(0, 11)], [true, "LimitRTPRIO"]);
+  }
+  assert.equal(capabilityFindings(status(0n), limits("9"))[2].ok, "warning", "the daemon asks for 10");
+  const withUsers = capabilityFindings(status(1n << 12n | 1n << 13n), LIMITS, true).slice(onlyNet.length);
   assert.deepEqual(withUsers.map(({ ok }) => ok), [false, false, "warning"]);
   assert.match(withUsers[0].what, /CAP_SETUID is missing: it is for scripts of another user/);
 });

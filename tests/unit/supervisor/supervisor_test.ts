@@ -213,3 +213,18 @@ Deno.test("the running program dies in the hand-over: it is started again, and n
   assert.equal(await supervised.ended(), 0, supervised.log);
   assert.deepEqual(supervised.told(2).filter((kind) => kind !== "record"), ["go", "stop"]);
 });
+
+Deno.test("a file that cannot be written is told, and is no reason to end", async () => {
+  await using supervised = new Supervised({
+    go: `rm -f $dir/run/worker.pid; mkdir -p $dir/run/worker.pid; ${ANSWERS.go}`,
+  });
+  await supervised.until(() => supervised.told(0).includes("go"), "the first worker runs");
+  supervised.signal("SIGUSR2");
+  await supervised.until(() => supervised.replacements === 1, "it was replaced");
+  await supervised.until(
+    () => /worker\.pid could not be written: .* is the worker\./.test(supervised.log),
+    "told",
+  );
+  supervised.signal("SIGTERM");
+  assert.equal(await supervised.ended(), 0, supervised.log);
+});
