@@ -32,6 +32,7 @@ import { type SupervisorLink } from "./control/supervisor_link.ts";
 import { hasJoined, statusLine } from "./control/status_line.ts";
 import { STOP_STEP_MS_MAX, Thread } from "./control/thread.ts";
 import { Ticker } from "./control/ticker.ts";
+import { addressFromBytes } from "./core/address.ts";
 import { EXIT, messageOf, VipfarmError } from "./core/errors.ts";
 import { type FarmEventInit } from "./core/events.ts";
 import { deriveKeys } from "./core/keys.ts";
@@ -356,6 +357,10 @@ class Daemon {
         keys,
         wakeDescriptor: this.#membership.wake.fd,
         tables: planTables(services),
+        virtualIps: planVips(this.#node).map(({ address, macIsMulticast }) => ({
+          address: addressFromBytes(address).text,
+          macIsMulticast,
+        })),
         claims: this.#claims.buffer,
         held: takeOver ? [] : this.#connections.look(),
         standby: takeOver,

@@ -15,6 +15,7 @@ export function openWitness({ quorum }: MembershipPlan): EchoSocket | undefined 
 
 /** A heartbeat network in use. */
 export interface HeartbeatSocket {
+  interface: string;
   label: string;
   socket: UdpSocket;
   targets: Uint8Array[];
@@ -40,7 +41,7 @@ export function openSockets(
           ...where,
           localAddress: localAddress ?? new Uint8Array(targets[0].length),
         });
-      sockets.push({ label, socket, targets });
+      sockets.push({ interface: interfaceName, label, socket, targets });
     } catch (error) {
       failure = error;
       unusable({

@@ -11,6 +11,7 @@ import { setRealtimePriority, setTimerSlackNs } from "../ffi/scheduling.ts";
 import { BATCH_MAX, type UdpSocket } from "../ffi/udp_socket.ts";
 import { addressFromBytes } from "./core/address.ts";
 import { VipfarmError } from "./core/errors.ts";
+import { REALTIME_PRIORITY } from "./core/limits.ts";
 import { ClaimsPublisher } from "./dataplane/claims_publisher.ts";
 import { ClaimsTrace } from "./dataplane/claims_trace.ts";
 import { mapKernelClaims } from "./dataplane/prefilter.ts";
@@ -39,8 +40,6 @@ import { HeartbeatCodec, REJECT_REASONS, type RejectReason } from "./wire/heartb
 const BATCHES_PER_TURN = 8;
 /** How often the control thread gets fresh totals. */
 const COUNTERS_INTERVAL_MS = 1_000;
-/** Above ordinary threads, below what an administrator may run at the top. */
-const REALTIME_PRIORITY = 10;
 
 const post = (message: FromMembership) => self.postMessage(message);
 
@@ -57,7 +56,7 @@ class MembershipThread {
   /** Is asked along with every heartbeat, if the quorum has a witness. */
   #witness: EchoSocket | undefined;
   #poll!: PollSet;
-  readonly #lan = new LanTest();
+  readonly #lan: LanTest;
   readonly #trace = ClaimsTrace.open();
   readonly #inbox: ToMembership[] = [];
   #messagesSeen = 0;
@@ -75,6 +74,7 @@ class MembershipThread {
 
   constructor(plan: MembershipPlan) {
     this.#plan = plan;
+    this.#lan = new LanTest(plan.virtualIps, plan.intervalMs);
     this.#codec = new HeartbeatCodec({
       farmTag: plan.keys.farmTag,
       heartbeatKey: plan.keys.heartbeatKey,
@@ -102,7 +102,7 @@ class MembershipThread {
   #open(plan = this.#plan): void {
     this.#sockets = openSockets(plan, (event) => post({ kind: "event", event }));
     this.#witness = openWitness(plan);
-    this.#networks = new NetworkWatch(this.#sockets.map(({ label }) => label), this.#plan.intervalMs);
+    this.#networks = new NetworkWatch(this.#sockets, this.#plan.intervalMs);
     this.#poll = new PollSet([
       { fd: this.#wake.fd, events: POLLIN },
       ...this.#sockets.map(({ socket }) => ({ fd: socket.fd, events: POLLIN })),
@@ -276,7 +276,7 @@ class MembershipThread {
         this.#announceRetained(this.#publisher.keep(message.retain));
         return membership.setSettings(message.weights, { draining: message.draining }, nowMs);
       case "report":
-        membership.setVipFramesSeen(message.vipFramesSeen);
+        membership.setLan(message.vipFramesSeen, message.vipReach);
         return membership.setReport(message.text, message.urgent ?? false, nowMs);
       case "order":
         return membership.issueOrder(message.order, nowMs);
@@ -436,7 +436,9 @@ class MembershipThread {
   #reportNetworks(nowMs: number): void {
     const alive = this.#membership.view(nowMs).filter(({ state }) => state !== "dead" && state !== "suspect");
     const others = alive.filter(({ self }) => !self).map(({ name }) => name);
-    const frames = alive.map(({ name, vipFramesSeen }) => ({ name, frames: vipFramesSeen }));
+    // Nodes with other virtual IPs see other frames.
+    const frames = alive.filter(({ servicesDigest }) => servicesDigest === this.#plan.servicesDigest)
+      .map(({ name, vipFramesSeen: frames, vipReach: reach }) => ({ name, frames, reach }));
     const events = [...this.#networks.check(others, nowMs), ...this.#lan.sample(frames)];
     for (const event of events) post({ kind: "event", event });
     const { finding } = this.#lan;

@@ -7,8 +7,9 @@ import { type FarmEventInit } from "./core/events.ts";
 import { type FarmKeys } from "./core/keys.ts";
 import { type DataplanePlan } from "./dataplane/plan.ts";
 import { type PublishedTable } from "./dataplane/claims_publisher.ts";
-import { type LanFinding, type LanSample } from "./membership/lan.ts";
+import { type LanFinding, type LanSample, type LanVip } from "./membership/lan.ts";
 import { type NetworkReport } from "./membership/networks.ts";
+import { type VipReach } from "./membership/reach.ts";
 import { type SavedSender } from "./membership/replay.ts";
 import { type SavedMembership } from "./membership/saved.ts";
 import { type QuorumRule } from "./membership/quorum.ts";
@@ -50,6 +51,8 @@ export interface MembershipPlan {
   keys: FarmKeys;
   wakeDescriptor: number;
   tables: PublishedTable[];
+  /** In the order of the file. */
+  virtualIps: readonly LanVip[];
   claims: SharedArrayBuffer;
   /** Who was there when another process of this node ran: their columns are computed ahead. */
   members: readonly string[];
@@ -66,7 +69,7 @@ export type ToMembership =
   /** `retain`: for each table, whether connections in buckets that it loses are kept; all, if it is left out. */
   | { kind: "settings"; weights: number[]; draining: boolean; retain?: readonly boolean[] }
   /** What heartbeats report of this node, about once a second; `urgent`: its state has changed, it goes out at once. */
-  | { kind: "report"; text: string; vipFramesSeen: number; urgent?: boolean }
+  | { kind: "report"; text: string; vipFramesSeen: number; vipReach: VipReach; urgent?: boolean }
   | { kind: "order"; order: Order }
   | { kind: "answer"; id: string; code: Answer["code"]; text: string }
   /** What the kernel holds, for each table with connections. */

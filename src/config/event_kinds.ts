@@ -18,7 +18,7 @@ const SECOND_WORDS: Readonly<Record<string, readonly string[]>> = {
     ...["journal_dropped", "leftovers_undone", "setting_left", "setting_mended", "setting_wrong"],
     ...["virtual_ip_mended"],
   ],
-  lan: ["deaf", "ok", "single"],
+  lan: ["deaf", "none", "ok", "single"],
   member: [
     ...["clock_differs", "crashed", "dead", "drained", "draining", "joined", "leaving", "left", "not_back"],
     ...["other_version", "recording", "recovered", "refused", "restarted", "resumed", "services_differ"],

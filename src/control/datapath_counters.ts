@@ -11,8 +11,9 @@ export interface CountedDataplane {
   readonly prefilter?: LoadedPrefilter;
 }
 
-/** Verdicts of frames that need no virtual MAC to arrive. */
-const NOT_FOR_THE_FARM: readonly Verdict[] = [
+/** Verdicts of frames that need no virtual MAC to arrive, or that no client sent. */
+const NOT_OF_CLIENTS: readonly Verdict[] = [
+  "lan_probe",
   "foreign",
   "neighbour_answered",
   "neighbour_not_owner",
@@ -37,14 +38,27 @@ export function datapathCounters(dataplanes: readonly CountedDataplane[]): Datap
 }
 
 /**
- * Frames for the virtual IPs that this node has seen, whatever became of them. Questions about the addresses are not
+ * Frames of clients for the virtual IPs that this node has seen, whatever became of them. Questions about the addresses are not
  * among them: they are broadcast, and come where nothing else comes.
  */
 export function vipFramesSeen(interfaces: readonly DatapathCounters[]): number {
   let seen = 0;
   for (const { captured, filtered, fastPath, ringDrops, verdicts } of interfaces) {
     seen += captured + (filtered ?? 0) + (fastPath ?? 0) + ringDrops;
-    for (const verdict of NOT_FOR_THE_FARM) seen -= verdicts[verdict];
+    for (const verdict of NOT_OF_CLIENTS) seen -= verdicts[verdict];
   }
   return Math.max(0, seen);
+}
+
+/** Probes of the LAN that came to this node, for each of its virtual IPs. */
+export function probesSeen(
+  virtualIps: ReadonlyArray<{ readonly interface: string }>,
+  dataplanes: ReadonlyArray<Pick<CountedDataplane, "interface" | "counters">>,
+): number[] {
+  const next = new Map<string, number>();
+  return virtualIps.map(({ interface: name }) => {
+    const index = next.get(name) ?? 0;
+    next.set(name, index + 1);
+    return dataplanes.find((dataplane) => dataplane.interface === name)?.counters.probes[index] ?? 0;
+  });
 }

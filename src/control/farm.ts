@@ -31,6 +31,7 @@ import { type HealthState } from "../health/types.ts";
 import { PRESENCE } from "../dataplane/plan.ts";
 import { type SharedClaims } from "../dataplane/shared.ts";
 import { type ClaimsBasis, type MemberView } from "../membership/types.ts";
+import { probeSenders, REACH_UNKNOWN, ReachTest, type VipReach } from "../membership/reach.ts";
 import { explainFlow } from "../ownership/explain.ts";
 import { AFFINITY } from "../ownership/flow_hash.ts";
 import { type FromMembership, type HeartbeatTotals } from "../thread_messages.ts";
@@ -39,7 +40,7 @@ import { formatMac, virtualMac } from "../wire/ethernet.ts";
 import { bucketMap } from "./bucket_map.ts";
 import { configView } from "./config_view.ts";
 import { type Connections } from "./connections.ts";
-import { type CountedDataplane, datapathCounters, vipFramesSeen } from "./datapath_counters.ts";
+import { type CountedDataplane, datapathCounters, probesSeen, vipFramesSeen } from "./datapath_counters.ts";
 import { flowsPage } from "./flow_list.ts";
 import { healthSentence } from "./health_sentence.ts";
 import { History } from "./history.ts";
@@ -85,7 +86,8 @@ export class Farm implements FarmSource {
   #observeTakeover: (durationMs: number) => void = () => {};
   readonly #history = new History();
   #members: readonly MemberView[] = [];
-  #vipFramesSeen = 0;
+  readonly #reach = new ReachTest();
+  #lan = { vipFramesSeen: 0, vipReach: REACH_UNKNOWN };
   #totals: HeartbeatTotals | undefined;
   #networks: NetworkState = { atMs: 0, networks: [], frames: [], finding: undefined };
 
@@ -123,16 +125,16 @@ export class Farm implements FarmSource {
   /** Keeps a sample of everything; once a second. Gives the members as they stand. */
   sample(wallMs: number): FarmStatus["members"] {
     const counters = this.counters();
-    this.#vipFramesSeen = vipFramesSeen(counters);
+    this.#lan = { vipFramesSeen: vipFramesSeen(counters), vipReach: this.#sampleReach(counters) };
     this.#reports.sample(counters);
     const members = this.#memberStatus();
     this.#history.sample(wallMs, members);
     return members;
   }
 
-  /** What the other nodes are told of this one: its report as it is now, and the frames of the last sample. */
-  announcement(): { text: string; vipFramesSeen: number } {
-    return { text: this.#reports.text(), vipFramesSeen: this.#vipFramesSeen };
+  /** What the other nodes are told of this one: its report as it is now, and what it saw of the LAN at the last sample. */
+  announcement(): { text: string; vipFramesSeen: number; vipReach: VipReach } {
+    return { text: this.#reports.text(), ...this.#lan };
   }
 
   updateTotals(totals: HeartbeatTotals): void {
@@ -333,6 +335,24 @@ export class Farm implements FarmSource {
 
   #digest(): string {
     return shortDigest(this.#config);
+  }
+
+  #sampleReach(counters: readonly DatapathCounters[]): VipReach {
+    const { node: { virtualIps }, dataplanes, nowMs } = this.parts;
+    const { servicesDigest } = this.#config;
+    // One with other virtual IPs, or another mode, sends other probes, or expects them elsewhere.
+    const members = this.#members.filter((member) =>
+      member.state !== "dead" && member.state !== "suspect" && member.servicesDigest === servicesDigest
+    ).map(({ name }) => name);
+    const probes = probesSeen(virtualIps, dataplanes);
+    return this.#reach.sample(
+      virtualIps.map(({ interface: name }, index) => ({
+        probes: probes[index],
+        frames: vipFramesSeen(counters.filter((each) => each.interface === name)),
+        senders: probeSenders(name, this.#networks.networks, members),
+      })),
+      nowMs(),
+    );
   }
 
   /** A view comes after its claims were published: who is dead in it has been replaced. */

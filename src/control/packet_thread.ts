@@ -1,5 +1,6 @@
 /** One interface with virtual IPs, and the thread that serves it. */
 import { interfaceByName } from "../../ffi/interface.ts";
+import { addresses } from "../../ffi/rtnetlink.ts";
 import { type TunDevice } from "../../ffi/tun.ts";
 import { messageOf } from "../core/errors.ts";
 import { type FarmConfig, type NodeConfig } from "../config/load.ts";
@@ -10,7 +11,7 @@ import { SharedClaims, SharedCounters } from "../dataplane/shared.ts";
 import { entryPoint } from "../entry_points.ts";
 import { type Snapshot } from "../supervisor/messages.ts";
 import { type FromDataplane, type ToDataplane } from "../thread_messages.ts";
-import { planServices, planVips } from "./plan.ts";
+import { planProbes, planServices, planVips } from "./plan.ts";
 import { type OptionalPrefilter } from "./prefilter.ts";
 import { Thread } from "./thread.ts";
 
@@ -72,10 +73,10 @@ export class PacketThread {
     this.#interfaceIndex = index;
     const vips = planVips(node, this.interface);
     const services = planServices(config.services, vips);
-    const { uncovered } = config;
+    const { uncovered, heartbeat: { port: probePort } } = config;
     const timeoutsMs = flowTimeoutsMs(services);
     if (timeoutsMs.some((timeoutMs) => timeoutMs > 0)) this.flows = FlowTable.create(timeoutsMs);
-    this.prefilter = parts.prefilter.load({ vips, services, uncovered, flowKey }, {
+    this.prefilter = parts.prefilter.load({ vips, services, uncovered, flowKey, probePort }, {
       name: this.interface,
       index,
     });
@@ -89,6 +90,8 @@ export class PacketThread {
         wakeDescriptor: this.thread.wake.fd,
         ringFrames: RING_FRAMES,
         vips,
+        probes: planProbes(vips, probePort, mac, addresses(index)),
+        probePort,
         services,
         uncovered,
         flowKey,

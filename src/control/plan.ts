@@ -2,9 +2,11 @@
 import { type FarmConfig, type NodeConfig, type ServiceConfig } from "../config/load.ts";
 import { type PublishedTable } from "../dataplane/claims_publisher.ts";
 import { type PlannedService, type PlannedVip } from "../dataplane/plan.ts";
+import { addressFromBytes, inNetwork } from "../core/address.ts";
 import { type QuorumRule } from "../membership/quorum.ts";
 import { AFFINITY } from "../ownership/flow_hash.ts";
 import { virtualMac } from "../wire/ethernet.ts";
+import { lanProbeFrame } from "../wire/lan_probe.ts";
 
 /** The virtual IPs of one interface of this node, or of all of them. */
 export function planVips(node: NodeConfig, interfaceName?: string): PlannedVip[] {
@@ -15,6 +17,26 @@ export function planVips(node: NodeConfig, interfaceName?: string): PlannedVip[]
       mac: virtualMac(address, mode),
       macIsMulticast: mode === "multicast",
     }));
+}
+
+/**
+ * The probe of the LAN for each virtual IP, from the interface's address in its network, or any of its family. Where there
+ * is none, from the unspecified address: that it comes is all that counts, and the others expect one.
+ */
+export function planProbes(
+  vips: readonly PlannedVip[],
+  port: number,
+  sourceMac: Uint8Array,
+  addresses: ReadonlyArray<{ readonly address: Uint8Array; readonly prefixLength: number }>,
+): Uint8Array[] {
+  return vips.map(({ address: virtualIp, mac }) => {
+    const ofFamily = addresses.filter(({ address }) => address.length === virtualIp.length);
+    const onLink = ofFamily.find(({ address, prefixLength }) =>
+      inNetwork(addressFromBytes(virtualIp), addressFromBytes(address), prefixLength)
+    );
+    const source = (onLink ?? ofFamily[0])?.address ?? new Uint8Array(virtualIp.length);
+    return lanProbeFrame({ virtualIp, virtualMac: mac, source, sourceMac, port });
+  });
 }
 
 /** All services in file order, since that numbers them, each with the virtual IPs among `vips` that it covers. */

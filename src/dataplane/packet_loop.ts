@@ -37,6 +37,8 @@ import { EXTRA, SharedClaims, SharedCounters } from "./shared.ts";
 const SLEEP_MS_MAX = 500;
 /** Frames decided between two looks at the stop word, so that a flood cannot keep the thread from ending. */
 const FRAMES_PER_SWEEP = 256;
+/** Between two probes of the LAN. */
+const PROBE_INTERVAL_MS = 1_000;
 /** For GSO packets and jumbo frames that wait: at least three hundred of 64 KB, whatever pages the kernel has them in. */
 const LONG_BYTES = 32 << 20;
 
@@ -62,7 +64,7 @@ export function runPacketLoop(plan: DataplanePlan, started: (refused?: string) =
 
   counters.setRunState(1);
   started(refused);
-  let statisticsAt = boottimeMs32();
+  let statisticsAt = boottimeMs32(), probedAt = statisticsAt;
   while (!claims.stopRequested) {
     const passes = gate.passes(boottimeMs());
     if (passes === "later") {
@@ -80,6 +82,10 @@ export function runPacketLoop(plan: DataplanePlan, started: (refused?: string) =
     if (((now32 - statisticsAt) | 0) >= SLEEP_MS_MAX) {
       statisticsAt = now32;
       counters.slots[EXTRA.ring_drops] = socket.statistics().drops;
+    }
+    if (((now32 - probedAt) | 0) >= PROBE_INTERVAL_MS) {
+      probedAt = now32;
+      for (const probe of plan.probes) sendIfPossible(socket, probe);
     }
     if (!emptied) continue;
     counters.slots[EXTRA.sleeps]++;
@@ -177,6 +183,14 @@ function attachPrefilter(socket: PacketSocket, { prefilterDescriptor }: Dataplan
   }
 }
 
+function sendIfPossible(socket: PacketSocket, frame: Uint8Array): void {
+  try {
+    socket.send(frame);
+  } catch {
+    // A full queue or an interface that is down. An asker asks again, as it would after a lost answer; a probe is repeated.
+  }
+}
+
 /** The pipeline's ports on the real kernel. */
 function kernelPorts(
   socket: PacketSocket,
@@ -189,13 +203,7 @@ function kernelPorts(
     injectFromRing: (offset, length) => tun.writeAt(baseAddress + offset, length) === length,
     injectHeld: (bytes, offset, length) =>
       tun.write(bytes.subarray(offset, offset + length), length) === length,
-    reply(frame) {
-      try {
-        socket.send(frame);
-      } catch {
-        // A full queue or an interface that is down: the asker asks again, as it would after a lost answer.
-      }
-    },
+    reply: (frame) => sendIfPossible(socket, frame),
     connection(family, localOffset, localPort, remoteOffset, remotePort) {
       try {
         const state = diag.tcpState(family as 4 | 6, ring, localOffset, localPort, remoteOffset, remotePort);

@@ -9,6 +9,7 @@
  */
 import { AFFINITY, FlowHash } from "../ownership/flow_hash.ts";
 import { ARP_FRAME_BYTES, writeArpReply } from "../wire/arp.ts";
+import { isLanProbe } from "../wire/lan_probe.ts";
 import { ND_ADVERTISEMENT_FRAME_BYTES, writeNeighbourAdvertisement } from "../wire/ndp.ts";
 import { PacketKind, PacketView, parseEthernet, PROTOCOL } from "../wire/packet.ts";
 import { TCP_FLAG } from "../wire/tcp.ts";
@@ -81,6 +82,7 @@ export class Pipeline {
   readonly #flowHash: FlowHash;
   readonly #claims: SharedClaims;
   readonly #slots: Float64Array;
+  readonly #probes: Float64Array;
   readonly #plan: DataplanePlan;
   /** Answers to ARP requests and to neighbour solicitations, written over for each. */
   readonly #arpReply = new Uint8Array(ARP_FRAME_BYTES);
@@ -102,7 +104,9 @@ export class Pipeline {
     this.#services = new ServiceTable(plan.services, plan.vips.length);
     this.#flowHash = new FlowHash(plan.flowKey);
     this.#claims = new SharedClaims(plan.claims);
-    this.#slots = new SharedCounters(plan.counters).slots;
+    const counters = new SharedCounters(plan.counters);
+    this.#slots = counters.slots;
+    this.#probes = counters.probes;
     this.#flows = plan.flows && new FlowTable(plan.flows, flowTimeoutsMs(plan.services));
     this.#plan = plan;
     this.#acceptUncovered = plan.uncovered === "owner";
@@ -152,6 +156,10 @@ export class Pipeline {
       return this.#decideTcp(vip, service, offset);
     }
     if (kind === PacketKind.udp) {
+      if (isLanProbe(this.bytes, view, this.#plan.probePort)) {
+        this.#probes[vip]++;
+        return VERDICT.lan_probe;
+      }
       const service = this.#services.udp(vip, view.destinationPort);
       if (service === 0) return this.#decideUncovered(offset);
       if (this.#flows !== undefined && this.#flows.timeoutsMs[service] > 0) {

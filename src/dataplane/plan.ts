@@ -34,6 +34,9 @@ export interface DataplanePlan {
   wakeDescriptor: number;
   ringFrames: number;
   vips: readonly PlannedVip[];
+  /** Frames that are sent once a second (wire/lan_probe.ts), and the UDP port that they go to. */
+  probes: readonly Uint8Array[];
+  probePort: number;
   services: readonly PlannedService[];
   uncovered: "drop" | "owner";
   flowKey: Uint8Array;

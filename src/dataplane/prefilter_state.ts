@@ -11,6 +11,8 @@ export interface PrefilterPlan {
   readonly services: readonly PlannedService[];
   readonly uncovered: "drop" | "owner";
   readonly flowKey: Uint8Array;
+  /** UDP port of the probes of the LAN (wire/lan_probe.ts). */
+  readonly probePort: number;
   /** Families of packets that the fast path may take; undefined where there is none. */
   readonly fast?: ReadonlySet<4 | 6>;
 }
@@ -78,6 +80,8 @@ export function writePorts(memory: Uint8Array, plan: PrefilterPlan): void {
         memory.fill((index + 1) | (affinity << AFFINITY_SHIFT), start + from, start + to + 1);
       }
     }
+    // Probes are looked for there, also where a service has the port.
+    memory[PORTS_OFFSET + place * PORTS_BYTES + PORTS + plan.probePort] = PASS;
   });
 }
 

@@ -8,7 +8,7 @@
  * packets a microsecond apart would meet. The order that matters (release before it is announced, contested
  * before claimed) is kept by the writer.
  */
-import { BUCKETS } from "../core/limits.ts";
+import { BUCKETS, VIRTUAL_IPS_MAX } from "../core/limits.ts";
 import { type KernelClaims } from "./kernel_claims.ts";
 import { VERDICTS } from "./verdicts.ts";
 
@@ -208,15 +208,18 @@ const STATE_BYTES = 64;
 /** Counters and progress of one packet thread. One writer; readers on other threads see each number whole. */
 export class SharedCounters {
   readonly slots: Float64Array;
+  /** Probes of the LAN that came, by index of the virtual IP in the thread's plan. */
+  readonly probes: Float64Array;
   readonly #state: Int32Array;
 
   constructor(readonly buffer: SharedArrayBuffer) {
     this.#state = new Int32Array(buffer, 0, STATE_BYTES / 4);
     this.slots = new Float64Array(buffer, STATE_BYTES, COUNTER_SLOTS);
+    this.probes = new Float64Array(buffer, STATE_BYTES + COUNTER_SLOTS * 8, VIRTUAL_IPS_MAX);
   }
 
   static create(): SharedCounters {
-    return new SharedCounters(new SharedArrayBuffer(STATE_BYTES + COUNTER_SLOTS * 8));
+    return new SharedCounters(new SharedArrayBuffer(STATE_BYTES + (COUNTER_SLOTS + VIRTUAL_IPS_MAX) * 8));
   }
 
   /** The counters by name, for the admin endpoint. */

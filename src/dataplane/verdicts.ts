@@ -31,6 +31,8 @@ export const VERDICTS = [
   "neighbour_not_owner",
   /** ARP or neighbour discovery that asks nothing (a reply, duplicate address detection). */
   "neighbour_ignored",
+  /** A probe of the LAN by another node: that it came is all that it says (wire/lan_probe.ts). */
+  "lan_probe",
   /** A later fragment that came before its first: copied aside until the first decides. */
   "fragment_held",
   /** A later fragment whose first was not seen, with no room left to hold it. */

@@ -2,6 +2,7 @@
 
 import type { HeardMember, Heartbeat, Retained, WireState } from "../wire/heartbeat.ts";
 import type { Word } from "./hearsay.ts";
+import { REACH_UNKNOWN, type VipReach } from "./reach.ts";
 
 /** A member that is heard, or was a moment ago. Changed only by the functions of this file and by Membership. */
 export interface Member {
@@ -40,6 +41,7 @@ export interface Member {
   /** Its program is being replaced: for so long its connections are held if it is missed. 0: no. */
   holdMs: number;
   vipFramesSeen: number;
+  vipReach: VipReach;
   /** The last one heard. */
   report: string | undefined;
   clockDifferenceMs: number;
@@ -95,6 +97,7 @@ export function newMember(name: string, nowMs: number): Member {
     retained: [],
     holdMs: 0,
     vipFramesSeen: 0,
+    vipReach: REACH_UNKNOWN,
     report: undefined,
     clockDifferenceMs: 0,
     address: "",
@@ -149,6 +152,7 @@ export function adopt(
   member.retained = message.retained;
   member.holdMs = message.holdMs;
   member.vipFramesSeen = message.vipFramesSeen;
+  member.vipReach = message.vipReach;
   member.report = message.report ?? member.report;
   member.clockDifferenceMs = message.wallClockMs - wallMs;
   member.lastHeardMs = nowMs;

@@ -20,6 +20,7 @@ import { supersededBy, takeWord } from "./hearsay.ts";
 import { listsUs } from "./judgement.ts";
 import { adopt, delay, type Member, newMember } from "./member.ts";
 import { REPORTS_SHOWN_MS } from "./report.ts";
+import type { VipReach } from "./reach.ts";
 import * as timing from "./timing.ts";
 
 /** The membership of one node. */
@@ -137,9 +138,10 @@ export class Membership extends Conclusions {
     this.evaluate(nowMs);
   }
 
-  /** Counts frames to the virtual IPs; goes out with heartbeats. */
-  setVipFramesSeen(count: number): void {
-    this.vipFramesSeen = this.framesBefore + count;
+  /** What this node sees of what is sent to the virtual IPs: frames since its start, and probes. Goes out with heartbeats. */
+  setLan(framesSeen: number, reach: VipReach): void {
+    this.vipFramesSeen = this.framesBefore + framesSeen;
+    this.vipReach = reach;
   }
 
   /**

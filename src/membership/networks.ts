@@ -13,6 +13,7 @@ export const LOST_MS_MIN = 1_000;
 
 /** What is heard on one network. */
 export interface NetworkReport {
+  readonly interface: string;
   /** For people: `eth1 (multicast 239.255.86.70)`. */
   readonly label: string;
   /** Whether the last heartbeat could be handed to the kernel there. */
@@ -31,6 +32,7 @@ interface Pair {
 }
 
 interface Network {
+  readonly interface: string;
   readonly label: string;
   sending: boolean;
   readonly pairs: Map<string, Pair>;
@@ -41,8 +43,13 @@ export class NetworkWatch {
   readonly #networks: readonly Network[];
   readonly #lostMs: number;
 
-  constructor(labels: readonly string[], intervalMs: number) {
-    this.#networks = labels.map((label) => ({ label, sending: true, pairs: new Map() }));
+  constructor(networks: ReadonlyArray<Pick<Network, "interface" | "label">>, intervalMs: number) {
+    this.#networks = networks.map(({ interface: name, label }) => ({
+      interface: name,
+      label,
+      sending: true,
+      pairs: new Map(),
+    }));
     this.#lostMs = Math.max(LOST_INTERVALS * intervalMs, LOST_MS_MIN);
   }
 
@@ -79,7 +86,8 @@ export class NetworkWatch {
   }
 
   report(): NetworkReport[] {
-    return this.#networks.map(({ label, sending, pairs }) => ({
+    return this.#networks.map(({ interface: name, label, sending, pairs }) => ({
+      interface: name,
       label,
       sending,
       heard: Object.fromEntries([...pairs].map(([name, { heardMs }]) => [name, heardMs])),

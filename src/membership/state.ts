@@ -18,6 +18,7 @@ import { OrderDesk } from "./orders.ts";
 import { OtherVersions } from "./other_versions.ts";
 import { OwnSettings } from "./own.ts";
 import { quorumDeadlineMs, quorumProblem, type QuorumRule, type Votes } from "./quorum.ts";
+import { REACH_UNKNOWN } from "./reach.ts";
 import { OwnReport } from "./report.ts";
 import { SendSchedule } from "./schedule.ts";
 import * as timing from "./timing.ts";
@@ -62,6 +63,7 @@ export abstract class MembershipState {
   protected holdMs = 0;
   protected servicesDigest: number;
   protected vipFramesSeen = 0;
+  protected vipReach = REACH_UNKNOWN;
   /** Of these, those that another process of this node saw. */
   protected framesBefore = 0;
   protected sequence = 0;
@@ -223,6 +225,8 @@ export abstract class MembershipState {
       nowMs,
       retains: this.retained.size > 0,
       vipFramesSeen: this.vipFramesSeen,
+      vipReach: this.vipReach,
+      servicesDigest: this.servicesDigest,
       report: this.report.text,
     }));
     for (const dead of this.departed.dead) lines.push(viewOfDead(dead));
@@ -280,6 +284,7 @@ export abstract class MembershipState {
       servicesDigest: this.servicesDigest,
       wallClockMs: Math.max(0, Math.floor(wallMs)),
       vipFramesSeen: this.vipFramesSeen,
+      vipReach: this.vipReach,
       holdMs: this.holdMs,
       heard,
       retained: this.own.state === "left"

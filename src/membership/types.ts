@@ -3,6 +3,7 @@
 import type { FarmEventInit } from "../core/events.ts";
 import type { AnswerCode, Order } from "../wire/heartbeat.ts";
 import type { QuorumRule } from "./quorum.ts";
+import type { VipReach } from "./reach.ts";
 
 /** How a node starts. All times are milliseconds of one monotonic clock. */
 export interface MembershipOptions {
@@ -83,6 +84,9 @@ export interface MemberView {
   /** Its wall clock less ours. */
   readonly clockDifferenceMs: number;
   readonly vipFramesSeen: number;
+  readonly vipReach: VipReach;
+  /** Over its virtual IPs and services, as {@link MembershipOptions.servicesDigest}. */
+  readonly servicesDigest: number;
   /** What it last reported of itself; membership does not read it. */
   readonly report?: string;
 }

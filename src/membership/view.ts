@@ -2,6 +2,7 @@
 
 import type { DeadMember, Member } from "./member.ts";
 import type { OwnSettings } from "./own.ts";
+import type { VipReach } from "./reach.ts";
 import { SUSPECT_INTERVALS } from "./timing.ts";
 import type { MemberState, MemberView } from "./types.ts";
 
@@ -16,6 +17,8 @@ export interface OwnCondition {
   readonly nowMs: number;
   readonly retains: boolean;
   readonly vipFramesSeen: number;
+  readonly vipReach: VipReach;
+  readonly servicesDigest: number;
   readonly report: string;
 }
 
@@ -50,6 +53,8 @@ export function viewOfSelf(own: OwnSettings, condition: OwnCondition): MemberVie
     lastHeardMs: condition.nowMs,
     clockDifferenceMs: 0,
     vipFramesSeen: condition.vipFramesSeen,
+    vipReach: condition.vipReach,
+    servicesDigest: condition.servicesDigest,
     ...(condition.report !== "" && { report: condition.report }),
   };
 }
@@ -100,6 +105,8 @@ function line(member: Member, state: MemberState, reason: string, sinceMs: numbe
     lastHeardMs: member.lastHeardMs,
     clockDifferenceMs: member.clockDifferenceMs,
     vipFramesSeen: member.vipFramesSeen,
+    vipReach: member.vipReach,
+    servicesDigest: member.servicesDigest,
     ...(member.report !== undefined && { report: member.report }),
   };
 }

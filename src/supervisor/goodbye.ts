@@ -1,6 +1,7 @@
 /** Says goodbye for a worker that crashed, in its name and with the farm's key. */
 import { realtimeMs } from "../../ffi/clock.ts";
 import { UdpSocket } from "../../ffi/udp_socket.ts";
+import { REACH_UNKNOWN } from "../membership/reach.ts";
 import { SipHasher } from "../ownership/siphash.ts";
 import { type Heartbeat, HeartbeatCodec } from "../wire/heartbeat.ts";
 import { type GoodbyePlan } from "./messages.ts";
@@ -50,6 +51,7 @@ export class Goodbye {
       servicesDigest,
       wallClockMs: Math.floor(realtimeMs()),
       vipFramesSeen: 0,
+      vipReach: REACH_UNKNOWN,
       holdMs,
       heard: [],
       retained: [],

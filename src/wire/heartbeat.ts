@@ -120,7 +120,7 @@ export interface HeartbeatCodecOptions {
 export const HEARTBEAT_HEADER_BYTES = 40;
 export const HEARTBEAT_HMAC_BYTES = 16;
 /** No program goes on in the place of one that speaks another. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 const AT_LENGTH = 8, AT_INCARNATION = 10, AT_SEQUENCE = 16, AT_SENDER = 24, AT_CHECK = 32;
 /** Largest incarnation and sequence: 48 bits hold wall-clock milliseconds until the year 10889. */
 const UINT48_MAX = 2 ** 48 - 1;

@@ -90,6 +90,8 @@ export interface HeartbeatBody {
   readonly wallClockMs: number;
   /** Frames to the virtual IPs that the sender saw since its start. */
   readonly vipFramesSeen: number;
+  /** Virtual IPs by which the sender is reached, and not: bit i stands for the i-th in the file. */
+  readonly vipReach: { readonly reached: number; readonly unreached: number };
   /** With the state `left`, or if the sender is missed: its connections may be back within this time; 0 if not. */
   readonly holdMs: number;
   readonly heard: readonly HeardMember[];
@@ -165,6 +167,8 @@ export function writeBody(body: HeartbeatBody, out: Uint8Array, at: number): num
   writer.uint(4, body.servicesDigest, UINT32_MAX);
   writer.uint(6, body.wallClockMs, UINT48_MAX);
   writer.uint(6, body.vipFramesSeen, UINT48_MAX);
+  writer.uint(4, body.vipReach.reached, UINT32_MAX);
+  writer.uint(4, body.vipReach.unreached, UINT32_MAX);
   writer.uint(2, body.holdMs, HOLD_MS_MAX);
   writer.list(body.weights, TABLES_MAX, (weight) => writer.weight(weight));
   writer.list(body.heard, MEMBERS_MAX, (member) => {
@@ -229,6 +233,7 @@ export function readBody(bytes: Uint8Array, at: number, end: number): HeartbeatB
   const reader = new Reader(bytes, at, end);
   const beginning = readBeginning(reader);
   const vipFramesSeen = reader.uint(6);
+  const vipReach = { reached: reader.uint(4), unreached: reader.uint(4) };
   const holdMs = reader.uint(2, HOLD_MS_MAX);
   const weights = reader.list(TABLES_MAX, () => reader.weight());
   const heard = reader.list(MEMBERS_MAX, (): HeardMember => ({
@@ -266,6 +271,7 @@ export function readBody(bytes: Uint8Array, at: number, end: number): HeartbeatB
     ...beginning,
     weights,
     vipFramesSeen,
+    vipReach,
     holdMs,
     heard,
     retained,

@@ -1,4 +1,4 @@
-/** The self-test of the LAN on a real bridge that does not flood, or has learned what it must not learn. */
+/** The self-test of the LAN on a real bridge that does not flood, has learned what it must not learn, or snoops multicast. */
 
 import assert from "node:assert/strict";
 import { Lab } from "../../src/lab/lab.ts";
@@ -39,6 +39,12 @@ async function allReport(lab: Lab, kind: string | undefined, message: RegExp): P
       `${name} to report ${kind ?? "nothing"}`,
     )
   ));
+}
+
+/** Lets the bridge snoop multicast as a switch with a querier does, or flood it. */
+async function snoop(lab: Lab, on: boolean): Promise<void> {
+  const [snooping, querier] = ["mcast_snooping", "mcast_querier"].map((name) => [name, on ? "1" : "0"]);
+  await lab.run("bridge", ["ip", "link", "set", "br0", "type", "bridge", ...snooping, ...querier]);
 }
 
 Deno.test({
@@ -97,18 +103,7 @@ Deno.test(
     const [virtualIp] = lab.virtualIps.ipv6;
     assert.ok(virtualIp.endsWith("::100"));
     // Before the nodes join: it need not ask them then.
-    await lab.run("bridge", [
-      "ip",
-      "link",
-      "set",
-      "br0",
-      "type",
-      "bridge",
-      "mcast_snooping",
-      "1",
-      "mcast_querier",
-      "1",
-    ]);
+    await snoop(lab, true);
     await bringUp(lab);
     const members = async () => {
       const table = await lab.run("bridge", ["bridge", "mdb", "show"]);
@@ -119,3 +114,33 @@ Deno.test(
     await lab.run("c1", ["ping", "-6", "-c", "1", "-W", "5", virtualIp]);
   },
 );
+
+Deno.test({
+  name:
+    "a switch that snoops delivers frames for a multicast MAC to nobody: all nodes say so, without a client",
+  ignore,
+}, async () => {
+  // Unlike the group, they need nothing of a switch that has just begun to snoop.
+  const peers = ["10.86.70.1", "10.86.70.2", "10.86.70.3"];
+  await using lab = await startFarm({
+    nodes: 3,
+    clients: 1,
+    mode: "multicast",
+    config: { heartbeat: { peers } },
+  });
+  await allReport(lab, undefined, /./);
+  const probes = () => metric(lab.node(1), "vipfarm_packets_total", 'interface="eth0",verdict="lan_probe"');
+  await lab.waitFor(async () => await probes() > 20, REPORT_MS, "probes to be counted");
+
+  await snoop(lab, true);
+  const both = [...lab.virtualIps.ipv4, ...lab.virtualIps.ipv6].map((each) => each.replaceAll(".", "\\."));
+  await allReport(lab, "lan.none", new RegExp(`^Frames for ${both.join(", ")} reach no node`));
+  const { warnings } = await status(lab, "n1");
+  assert.match(warnings.find(({ kind }) => kind === "lan.none")!.remedy, /mode: unicast.* snooping off/);
+  await snoop(lab, false);
+  await allReport(lab, undefined, /./);
+  for (const node of lab.nodes) {
+    const told = (await eventsOf(node)).map(({ kind }) => kind).filter((kind) => kind.startsWith("lan."));
+    assert.deepEqual(told, ["lan.none", "lan.ok"], node.name);
+  }
+});

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parseConfig } from "../../../src/config/load.ts";
-import { datapathCounters, vipFramesSeen } from "../../../src/control/datapath_counters.ts";
+import { datapathCounters, probesSeen, vipFramesSeen } from "../../../src/control/datapath_counters.ts";
 import { parseReport } from "../../../src/control/report.ts";
 import { type ReportParts, Reports } from "../../../src/control/reports.ts";
 import { EXTRA, SharedCounters } from "../../../src/dataplane/shared.ts";
@@ -64,6 +64,8 @@ Deno.test("frames for the virtual IPs are all that were captured, but those that
   counters.slots[EXTRA.ring_drops] = 5;
   counters.slots[VERDICT.foreign] = 20;
   counters.slots[VERDICT.neighbour_answered] = 1;
+  counters.slots[VERDICT.lan_probe] = 3;
+  counters.slots[EXTRA.captured] += 3;
   counters.slots[VERDICT.not_owner] = 60;
   const kernel = { dropped: 1_000, fast: 400, taken: 400, newFlows: 3, bytes: 0 };
   const prefilter = { descriptor: -1, isFast: true, counts: () => kernel };
@@ -75,4 +77,13 @@ Deno.test("frames for the virtual IPs are all that were captured, but those that
   assert.equal(vipFramesSeen(both), 84 + 1_400 + 84);
   assert.deepEqual([both[0].filtered, both[0].fastPath, both[0].newFlows], [1_000, 400, 3]);
   assert.equal(both[1].filtered, undefined);
+});
+
+Deno.test("probes are counted for each virtual IP, whichever interface it is on", () => {
+  const eth0 = SharedCounters.create(), eth1 = SharedCounters.create();
+  eth0.probes.set([5, 7]);
+  eth1.probes[0] = 9;
+  const virtualIps = ["eth0", "eth1", "eth0", "eth2"].map((name) => ({ interface: name }));
+  const dataplanes = [{ interface: "eth0", counters: eth0 }, { interface: "eth1", counters: eth1 }];
+  assert.deepEqual(probesSeen(virtualIps, dataplanes), [5, 9, 7, 0]);
 });

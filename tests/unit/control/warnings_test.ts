@@ -9,6 +9,7 @@ import {
 } from "../../../src/control/warnings.ts";
 
 const network = (changes: object) => ({
+  interface: "eth1",
   label: "eth1 (multicast 239.255.86.70)",
   sending: true,
   heard: { n2: 100, n3: 100 },
@@ -35,7 +36,14 @@ Deno.test("a network that cannot be sent on is told, unless it is the only one: 
 });
 
 Deno.test("what the self-test of the LAN found comes with its remedy", () => {
-  const finding = { kind: "lan.deaf" as const, deaf: ["n3"], hearing: ["n1"], message: "a", remedy: "b" };
+  const finding = {
+    kind: "lan.deaf" as const,
+    deaf: ["n3"],
+    hearing: ["n1"],
+    about: "n3",
+    message: "a",
+    remedy: "b",
+  };
   assert.deepEqual(lanWarnings(finding), [{ kind: "lan.deaf", message: "a", remedy: "b" }]);
   assert.deepEqual(lanWarnings(undefined), []);
 });

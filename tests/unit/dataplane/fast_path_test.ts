@@ -22,7 +22,7 @@ import { TCP_FLAG } from "../../../src/wire/tcp.ts";
 import { bpfUnavailable } from "../ffi/ebpf_support.ts";
 import { type FrameContent } from "../wire/frames.ts";
 import { Bench, bucketOf, contentOf, frameOf, seldom, SERVICES, TAKEN } from "./prefilter_rig.ts";
-import { CLIENT4, CLIENT6, VIP4, VIP6 } from "./rig.ts";
+import { CLIENT4, CLIENT6, PROBE_PORT, VIP4, VIP6 } from "./rig.ts";
 
 if (bpfUnavailable !== undefined) console.log(`skipped: ${bpfUnavailable}`);
 const ignore = bpfUnavailable !== undefined;
@@ -184,7 +184,13 @@ Deno.test({
 Deno.test(
   { name: "the program on the interface takes the packet that the note is about, once", ignore },
   () => {
-    const plan = { vips: [], services: [], uncovered: "drop", flowKey: new Uint8Array(16) } as const;
+    const plan = {
+      vips: [],
+      services: [],
+      uncovered: "drop",
+      flowKey: new Uint8Array(16),
+      probePort: PROBE_PORT,
+    } as const;
     using state = BpfMemory.create("vft_state", stateBytes(plan));
     using mapping = state.map();
     using program = BpfProgram.load("traffic", "vft_fast", fastPathProgram(state.fd));

@@ -22,7 +22,7 @@ import { virtualMac } from "../../../src/wire/ethernet.ts";
 import { EXTENSION } from "../../../src/wire/extension_headers.ts";
 import { interpret } from "../ffi/bpf_interpreter.ts";
 import { type FrameContent, writeFrame } from "../wire/frames.ts";
-import { FRAME_OFFSET, Rig, VIP4, VIP6 } from "./rig.ts";
+import { FRAME_OFFSET, PROBE_PORT, Rig, VIP4, VIP6 } from "./rig.ts";
 
 export const PASSED = 0xffff_ffff;
 /** What the kernel takes off the front before the program sees the frame (BPF_PROG_TEST_RUN). */
@@ -61,6 +61,7 @@ export class Bench implements Disposable {
       services: SERVICES,
       uncovered: "drop",
       flowKey: crypto.getRandomValues(new Uint8Array(16)),
+      probePort: PROBE_PORT,
       ...changes,
     };
     const interest = this.#resources.use(BpfMemory.create("vft_interest", kernelClaimsBytes(TABLES)));
@@ -124,7 +125,10 @@ export function frameOf(content: FrameContent, mac?: Uint8Array): Uint8Array {
 }
 
 export const bytesOf = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
-const portOf = fc.oneof(fc.constantFrom(53, 80, 81, 442, 443, 8000, 8100, 8101, 65_535), fc.nat(0xffff));
+const portOf = fc.oneof(
+  fc.constantFrom(PROBE_PORT, 53, 80, 81, 442, 443, 8000, 8100, 8101, 65_535),
+  fc.nat(0xffff),
+);
 export const payload = fc.uint8Array({ maxLength: 64 }).map((bytes) => bytes.slice());
 const transport = fc.oneof(
   { weight: 4, arbitrary: fc.record({ tcp: tcpSegment() }) },
@@ -139,7 +143,15 @@ function tcpSegment() {
 }
 
 function udpDatagram() {
-  return fc.record({ sourcePort: portOf, destinationPort: portOf, payload });
+  const probe = fc.constant(new TextEncoder().encode("vipfarm"));
+  return fc.oneof(
+    { weight: 6, arbitrary: fc.record({ sourcePort: portOf, destinationPort: portOf, payload }) },
+    fc.record({
+      sourcePort: fc.constant(PROBE_PORT),
+      destinationPort: fc.constant(PROBE_PORT),
+      payload: probe,
+    }),
+  );
 }
 
 /** `undefined`, and now and then what is rare. */
@@ -179,6 +191,8 @@ export function bucketOf(
 ): { table: number; bucket: number } | undefined {
   const { source, destination, fragment, extensions, tcp, udp } = content;
   const ports = tcp ?? udp;
+  // Whether it is a probe, the pipeline decides.
+  if (udp?.destinationPort === plan.probePort) return undefined;
   if (ports === undefined || fragment !== undefined || extensions !== undefined) return undefined;
   const vip = destination === VIP4 ? 0 : destination === VIP6 ? 1 : -1;
   const index = plan.services.findIndex((service) =>

@@ -24,7 +24,7 @@ import {
   TAKEN,
   vipOf,
 } from "./prefilter_rig.ts";
-import { VIP4, VIP6 } from "./rig.ts";
+import { PROBE_PORT, VIP4, VIP6 } from "./rig.ts";
 
 if (bpfUnavailable !== undefined) console.log(`skipped: ${bpfUnavailable}`);
 const ignore = bpfUnavailable !== undefined;
@@ -164,7 +164,13 @@ Deno.test({ name: "the kernel takes the largest plan, and one family alone", ign
       vips: [i],
     }));
     using prefilter = Prefilter.open(services.length + 1, processorsPossible());
-    const plan = { vips, services, uncovered: "drop", flowKey: new Uint8Array(16) } as const;
+    const plan = {
+      vips,
+      services,
+      uncovered: "drop",
+      flowKey: new Uint8Array(16),
+      probePort: PROBE_PORT,
+    } as const;
     const loaded = prefilter.load(plan, 1);
     assert.ok(loaded.descriptor > 0);
     assert.deepEqual(loaded.counts(), { dropped: 0, fast: 0, newFlows: 0, bytes: 0, taken: 0 });

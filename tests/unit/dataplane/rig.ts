@@ -21,6 +21,9 @@ export const TABLES = 4;
 /** Where the rig's frames begin: room for the virtio header before, as in the ring. */
 export const FRAME_OFFSET = 64;
 
+/** Covered by no service of the rig's own. */
+export const PROBE_PORT = 4886;
+
 export class Rig {
   readonly bytes = new Uint8Array(FRAME_OFFSET + 70_000);
   readonly claims: SharedClaims;
@@ -57,6 +60,8 @@ export class Rig {
       wakeDescriptor: -1,
       ringFrames: 1,
       vips,
+      probes: [],
+      probePort: PROBE_PORT,
       services: [
         {
           protocol: "tcp",

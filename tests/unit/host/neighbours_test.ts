@@ -16,6 +16,7 @@ function heartbeat(change: Partial<Heartbeat> = {}): Heartbeat {
     servicesDigest: config.servicesDigest,
     wallClockMs: NOW_MS,
     vipFramesSeen: 0,
+    vipReach: { reached: 0, unreached: 0 },
     holdMs: 0,
     heard: [],
     retained: [],

@@ -106,6 +106,7 @@ export class Peer {
       servicesDigest: 7,
       wallClockMs: WALL_MS + bench.nowMs,
       vipFramesSeen: 0,
+      vipReach: { reached: 0, unreached: 0 },
       holdMs: 0,
       heard,
       retained: [],

@@ -8,7 +8,7 @@ class Bench {
   readonly told: string[] = [];
 
   constructor(readonly labels = ["eth0", "eth1"]) {
-    this.watch = new NetworkWatch(labels, 100);
+    this.watch = new NetworkWatch(labels.map((label) => ({ interface: label, label })), 100);
   }
 
   /** Seconds in which each network delivers the members of its list; the watch looks once a second. */
@@ -32,6 +32,7 @@ Deno.test("while both networks deliver everybody, nothing is told", () => {
   bench.pass(60, ["n2", "n3"], ["n2", "n3"]);
   assert.deepEqual(bench.told, []);
   assert.deepEqual(bench.watch.report()[1], {
+    interface: "eth1",
     label: "eth1",
     sending: true,
     heard: { n2: 60_000, n3: 60_000 },

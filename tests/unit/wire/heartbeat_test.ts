@@ -36,6 +36,7 @@ const SMALL: Heartbeat = {
   servicesDigest: 0xdeadbeef,
   wallClockMs: 1_800_000_000_700,
   vipFramesSeen: 5_000_000_000,
+  vipReach: { reached: 0x8000_0001, unreached: 2 },
   holdMs: 0,
   heard: [{ name: "n2", incarnation: 1_800_000_000_001, settingsVersion: 3, status: "suspect", echo: 77 }],
   retained: [],
@@ -66,6 +67,7 @@ const heartbeat: fc.Arbitrary<Heartbeat> = record({
   servicesDigest: uint32,
   wallClockMs: uint48,
   vipFramesSeen: uint48,
+  vipReach: record({ reached: uint32, unreached: uint32 }),
   holdMs: fc.integer({ min: 0, max: 60_000 }),
   heard: fc.array(
     record({
@@ -121,7 +123,7 @@ Deno.test("a heartbeat reads back as it was written", () => {
 Deno.test("the bytes of a heartbeat are these", () => {
   const bytes = codec().encode(SMALL);
   const hex = (from: number, to: number) => bytes.subarray(from, to).toHex();
-  assert.equal(hex(0, 4), "56460200", "magic, version, flags");
+  assert.equal(hex(0, 4), "56460300", "magic, version, flags");
   assert.equal(hex(4, 8), deriveKeys(SECRET, "web").farmTag.toHex(), "farm tag");
   assert.equal(hex(8, 10), bytes.length.toString(16).padStart(4, "0"), "length");
   assert.equal(hex(10, 16), (1_800_000_000_000).toString(16).padStart(12, "0"), "incarnation");
@@ -137,6 +139,7 @@ Deno.test("the bytes of a heartbeat are these", () => {
       "deadbeef", // services digest
       (1_800_000_000_700).toString(16).padStart(12, "0"), // wall clock
       (5_000_000_000).toString(16).padStart(12, "0"), // frames seen
+      "80000001" + "00000002", // reached and unreached by virtual IP
       "0000", // hold
       "0200010064", // weights
       "01" + "026e32" + (1_800_000_000_001).toString(16).padStart(12, "0") + "00000003" + "01" + "0000004d", // heard

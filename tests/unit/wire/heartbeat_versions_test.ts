@@ -33,6 +33,7 @@ const MESSAGE: Heartbeat = {
   servicesDigest: 1,
   wallClockMs: 1_800_000_000_700,
   vipFramesSeen: 5,
+  vipReach: { reached: 1, unreached: 2 },
   holdMs: 0,
   heard: [],
   retained: [],
