@@ -7,7 +7,15 @@ import assert from "node:assert/strict";
 import { LAB_PORTS } from "../../src/lab/lab.ts";
 import type { LabNode } from "../../src/lab/node.ts";
 import { bpfUnavailable } from "../unit/ffi/ebpf_support.ts";
-import { type Counters, counters, farmUnavailable, since, startFarm, tally } from "./farm_support.ts";
+import {
+  type Counters,
+  counters,
+  farmUnavailable,
+  ofClients,
+  since,
+  startFarm,
+  tally,
+} from "./farm_support.ts";
 
 const reason = farmUnavailable ?? bpfUnavailable;
 if (reason !== undefined) console.log(`skipped: ${reason}`);
@@ -64,7 +72,7 @@ Deno.test({ name: "nodes with and without the prefilter", ignore: reason !== und
             async () => {
               const now = await all();
               deltas = now.map((each, i) => since(before[i], each));
-              const seen = deltas.map(({ captured, filtered, fast }) => captured + filtered + fast);
+              const seen = deltas.map(ofClients);
               assert.deepEqual(seen, [seen[0], seen[0], seen[0]]);
               return seen[0] >= REQUESTS;
             },

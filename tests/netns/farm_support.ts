@@ -191,6 +191,11 @@ export function since(before: Counters, after: Counters): Counters {
   };
 }
 
+/** Frames that were seen, but for those that the nodes send each other. */
+export function ofClients({ captured, filtered, fast, verdicts }: Counters): number {
+  return captured + filtered + fast - verdicts.lan_probe;
+}
+
 /** The MAC of a station's own interface. */
 export async function ownMac(lab: Lab, name: string): Promise<string> {
   const [link] = JSON.parse(await lab.run(name, ["ip", "-json", "link", "show", "eth0"]));

@@ -5,7 +5,7 @@ import { parseAddress } from "../../src/core/address.ts";
 import type { Lab } from "../../src/lab/lab.ts";
 import { formatMac, virtualMac } from "../../src/wire/ethernet.ts";
 import type { SeenFrame } from "./farm_frames.ts";
-import { type Counters, counters, ownMac, since } from "./farm_support.ts";
+import { type Counters, counters, ofClients, ownMac, since } from "./farm_support.ts";
 import { Tap } from "./farm_tap.ts";
 
 /** Answers and decisions come within milliseconds; a loaded machine gets its time. */
@@ -113,7 +113,7 @@ export class Watch {
           counted.set(node.name, now);
           const delta = since(this.#before.get(node.name)!, now);
           const text = `${node.name} counted what the clients sent: ${JSON.stringify(delta)}`;
-          assert.equal(delta.captured + delta.filtered + delta.fast, forFarm.length, text);
+          assert.equal(ofClients(delta), forFarm.length, text);
         }
         return true;
       },
@@ -184,10 +184,18 @@ export function assertAccounted(seen: Seen): void {
   for (const [node, { captured, fast, ringDrops, verdicts }] of seen.counted) {
     assert.equal(captured, Object.values(verdicts).reduce((a, b) => a + b), `${node}: sum of the verdicts`);
     assert.equal(ringDrops, 0, `${node} dropped nothing`);
-    const { accepted, accepted_held, neighbour_answered, not_owner, neighbour_not_owner, ...others } =
-      verdicts;
+    const {
+      accepted,
+      accepted_held,
+      neighbour_answered,
+      not_owner,
+      neighbour_not_owner,
+      lan_probe,
+      ...others
+    } = verdicts;
     assert.deepEqual(Object.entries(others).filter(([, count]) => count > 0), [], `${node}: other verdicts`);
-    assert.equal(accepted + accepted_held + neighbour_answered + not_owner + neighbour_not_owner, captured);
+    const counted = accepted + accepted_held + neighbour_answered + not_owner + neighbour_not_owner;
+    assert.equal(counted + lan_probe, captured);
     assert.equal(seen.tuns.get(node)!.length, accepted + accepted_held, `${node}: packets on the TUN device`);
     taken += accepted + accepted_held + fast;
     told += neighbour_answered;
