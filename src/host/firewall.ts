@@ -17,6 +17,9 @@ export interface FirewallRules {
   readonly iptables: ReadonlyMap<string, string>;
 }
 
+/** So many ports of a range are asked about one by one. */
+const PORTS_PER_RANGE_MAX = 256;
+
 /** The kernel of the host then has no socket for the connection, which the farm goes by (control/connections.ts). */
 const TRANSLATION_REMEDY =
   "Let the server listen on the host itself: the host's network for a container (docker run --network host; " +
@@ -45,13 +48,13 @@ export function expectedPackets(config: FarmConfig, node: NodeConfig): IncomingP
   const services = config.services.flatMap(({ name, virtualIps, protocol, ports }) =>
     virtualIps.flatMap((address) =>
       [interfaceOf(address), FIRST_TUN_NAME].flatMap((on) =>
-        ports.map(({ from }): IncomingPacket => ({
+        ports.flatMap(portsOf).map((port): IncomingPacket => ({
           what: `packets of the service ${name} to ${address.text}`,
           family: address.family,
           interface: on,
           protocol,
           destination: address.text,
-          port: from,
+          port,
           isForService: true,
           fromTun: on === FIRST_TUN_NAME,
         }))
@@ -59,6 +62,12 @@ export function expectedPackets(config: FarmConfig, node: NodeConfig): IncomingP
     )
   );
   return [...heartbeats, ...services];
+}
+
+/** The ports of a range; of a long one its ends. */
+function portsOf({ from, to }: { readonly from: number; readonly to: number }): number[] {
+  const count = to - from + 1;
+  return count > PORTS_PER_RANGE_MAX ? [from, to] : Array.from({ length: count }, (_, i) => from + i);
 }
 
 /** One finding for each chain and kind of packet that it drops, or translates. */
@@ -96,10 +105,10 @@ export function firewallFindings(rules: FirewallRules, packets: readonly Incomin
         "open connections are reset when their share moves";
       translated.set(what, { ok: "warning", what, remedy: TRANSLATION_REMEDY });
     }
-    for (const { table, verdict, chain } of outcomes) {
+    for (const { table, verdict, chain, isInput } of outcomes) {
       if (verdict === "unsure") isUnsure = true;
-      // Which chains see it afterwards, and where to, is another question.
-      if (verdict !== "drop" || translation !== undefined) continue;
+      // Which chains a translated packet meets, and under which port, is another question.
+      if (verdict !== "drop" || isInput && translation !== undefined) continue;
       const what = `the firewall chain ${table.name} ${chain} drops ${packet.what} on ${packet.interface}`;
       dropped.set(what, { ok: "warning", what, remedy: table.remedy(chain, packet) });
     }

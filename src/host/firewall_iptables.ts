@@ -1,6 +1,13 @@
 /** Tables of iptables, of its older kind too, from what `iptables-save` prints. Pure. */
 import { inNetwork, parseAddress } from "../core/address.ts";
-import { type Action, type Condition, type IncomingPacket, type Rule, type Table } from "./firewall_model.ts";
+import {
+  type Action,
+  type Condition,
+  type Entry,
+  type IncomingPacket,
+  type Rule,
+  type Table,
+} from "./firewall_model.ts";
 
 /** Chains at which packets for this host come in. */
 const ENTRIES = ["PREROUTING", "INPUT"];
@@ -23,7 +30,7 @@ const HARMLESS = [
 export function iptablesTables(saved: string, program: string, family: 4 | 6): Table[] {
   const tables: Table[] = [];
   let chains = new Map<string, Rule[]>();
-  let entries: Array<Table["entries"][number]> = [];
+  let entries: Entry[] = [];
   for (const line of saved.split("\n")) {
     if (line.startsWith("*")) {
       const name = line.slice(1).trim();
@@ -43,7 +50,9 @@ export function iptablesTables(saved: string, program: string, family: 4 | 6): T
     } else if (line.startsWith(":")) {
       const [chain, policy] = line.slice(1).split(" ");
       chains.set(chain, []);
-      if (ENTRIES.includes(chain)) entries.push({ chain, policy: policy === "DROP" ? "drop" : "accept" });
+      if (ENTRIES.includes(chain)) {
+        entries.push({ chain, policy: policy === "DROP" ? "drop" : "accept", isInput: chain === "INPUT" });
+      }
     } else if (line.startsWith("-A ")) {
       const words = split(line);
       chains.get(words[1])?.push(readRule(words.slice(2)));

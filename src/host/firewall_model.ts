@@ -32,13 +32,21 @@ export interface Rule {
   readonly action: Action | ((packet: IncomingPacket) => Action);
 }
 
+/** A chain at which packets come in. */
+export interface Entry {
+  readonly chain: string;
+  readonly policy: "accept" | "drop";
+  /** On the way to programs of this host, which no packet takes that was translated to another's address. */
+  readonly isInput: boolean;
+}
+
 /** One table: chains by name, and those of them at which packets come in. */
 export interface Table {
   /** For people: `inet filter`. */
   readonly name: string;
   readonly families: ReadonlyArray<4 | 6>;
   readonly chains: ReadonlyMap<string, readonly Rule[]>;
-  readonly entries: ReadonlyArray<{ readonly chain: string; readonly policy: "accept" | "drop" }>;
+  readonly entries: readonly Entry[];
   /** What to do so that chain `chain` accepts the packet. */
   remedy(chain: string, packet: IncomingPacket): string;
 }
@@ -47,6 +55,7 @@ export interface Table {
 export interface Outcome {
   readonly verdict: "drop" | "translate" | "unsure";
   readonly chain: string;
+  readonly isInput: boolean;
 }
 
 /** Chains jump into each other at most this deep: NFT_JUMP_STACK_SIZE, and far more than iptables users need. */
@@ -55,11 +64,11 @@ const DEPTH_MAX = 16;
 /** What the table does with the packet, wherever it does not surely get on as it is; a translation comes first. */
 export function judge(table: Table, packet: IncomingPacket): Outcome | undefined {
   if (!table.families.includes(packet.family)) return undefined;
-  const outcomes = table.entries.flatMap(({ chain, policy }): Outcome[] => {
+  const outcomes = table.entries.flatMap(({ chain, policy, isInput }): Outcome[] => {
     const state = { isUnsure: false };
     const verdict = walk(table, chain, packet, state, 0) ?? policy;
-    if (state.isUnsure) return [{ verdict: "unsure", chain }];
-    return verdict === "accept" ? [] : [{ verdict, chain }];
+    if (state.isUnsure) return [{ verdict: "unsure", chain, isInput }];
+    return verdict === "accept" ? [] : [{ verdict, chain, isInput }];
   });
   return outcomes.find(({ verdict }) => verdict === "translate") ?? outcomes[0];
 }

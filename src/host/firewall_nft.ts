@@ -50,7 +50,9 @@ export function nftTables(json: string): Table[] {
       name,
       families: FAMILIES[chain.family],
       chains: new Map([...chains, [chain.name, rules]]),
-      entries: isEntry ? [...entries, { chain: chain.name, policy }] : entries,
+      entries: isEntry
+        ? [...entries, { chain: chain.name, policy, isInput: chain.hook === "input" }]
+        : entries,
       remedy: (chain, packet) =>
         `Accept it: nft insert rule ${name} ${chain} iifname "${packet.interface}" ${packet.protocol} dport ` +
         `${packet.port} accept`,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { firewallFindings, type FirewallRules } from "../../../src/host/firewall.ts";
+import { forNode, parseConfig } from "../../../src/config/load.ts";
+import { expectedPackets, firewallFindings, type FirewallRules } from "../../../src/host/firewall.ts";
 import type { IncomingPacket } from "../../../src/host/firewall_model.ts";
 
 const HEARTBEAT: IncomingPacket = {
@@ -232,4 +233,29 @@ COMMIT
   const rules = nft(CLOSED, nat, { rule: { ...dnat.rule, chain: "nat" } });
   assert.match(told(rules), /translates packets of the service http/);
   assert.doesNotMatch(told(rules), /drops packets/);
+});
+
+Deno.test("what is dropped before it could be translated is told, and each port of a range is asked about", () => {
+  const raw = "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp --dport 80 -j DROP\nCOMMIT\n";
+  assert.deepEqual(dropped({ iptables: new Map([["iptables", DOCKER + raw]]) }, [REQUEST]), [
+    "packets",
+    "the firewall chain iptables nat PREROUTING translates packets of the service http to 192.0.2.100: " +
+    "open connections are reset when their share moves",
+  ]);
+  const { config, problems } = parseConfig(
+    `farm: web
+secret_file: secret
+interface: eth0
+virtual_ips: [{ address: 192.0.2.100 }]
+services: [{ name: http, ports: [78-82, 1000-60000] }]`,
+    "farm.yaml",
+  );
+  assert.ok(config, JSON.stringify(problems));
+  const packets = expectedPackets(config, forNode(config, "n1"));
+  assert.deepEqual(
+    packets.filter((packet) => packet.isForService && packet.interface === "eth0").map(({ port }) => port),
+    [78, 79, 80, 81, 82, 1000, 60_000],
+  );
+  const findings = firewallFindings({ nft: undefined, iptables: new Map([["iptables", DOCKER]]) }, packets);
+  assert.equal(findings.filter(({ what }) => what.includes("translates")).length, 1);
 });
