@@ -25,7 +25,8 @@ export async function record(lab: Lab): Promise<Datagrams> {
   const received = await Promise.all(
     lab.nodes.map((node) => metric(node, "vipfarm_heartbeats_received_total")),
   );
-  const capture = await lab.capture("c1", "eth0", `udp dst port ${PORT}`);
+  // Probes of the LAN have that port, too.
+  const capture = await lab.capture("c1", "eth0", `udp dst port ${PORT} and dst host ${GROUP.join(".")}`);
   // The counters are up to a second old: more must be counted than recorded.
   for (const [i, node] of lab.nodes.entries()) {
     await lab.waitFor(
