@@ -48,6 +48,9 @@ import { type Order } from "./wire/heartbeat.ts";
 import { within } from "./control/within.ts";
 import { VERSION } from "./version.ts";
 
+/** For notifications of a node's end: whoever does not take them by then hears it from another node. */
+const LAST_NOTICES_MS_MAX = 2_000;
+
 /** How the daemon is started. */
 export interface DaemonOptions {
   /** Checked against this host already. */
@@ -305,6 +308,7 @@ class Daemon {
         } cut.`
         : `${this.#node.name} has left the farm.`,
     });
+    await within(this.#notifier.tried(), LAST_NOTICES_MS_MAX);
   }
 
   async #startDataplane({ interface: interfaceName, tun }: HostTun, flowKey: Uint8Array): Promise<void> {

@@ -33,7 +33,7 @@ export class Notifier {
   configure(config: NotifyConfig | undefined): void {
     if (JSON.stringify(config) === JSON.stringify(this.#config)) return;
     this.#config = config;
-    for (const way of this.#ways) way.close();
+    for (const way of this.#ways) void way.close();
     this.#ways = config === undefined ? [] : channels(config).map((channel) => new Way(channel, this.parts));
   }
 
@@ -42,8 +42,14 @@ export class Notifier {
     for (const way of this.#ways) way.add({ farm: this.parts.farm, node: this.parts.node, event });
   }
 
-  close(): void {
-    for (const way of this.#ways) way.close();
+  /** When all that waits has been tried once: so that the last words of a node are told, too. */
+  async tried(): Promise<void> {
+    await Promise.all(this.#ways.map((way) => way.tried()));
+  }
+
+  /** Leaves out what waits, and ends what is on its way. */
+  async close(): Promise<void> {
+    await Promise.all(this.#ways.map((way) => way.close()));
   }
 }
 
@@ -53,6 +59,9 @@ class Way {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isFull = false;
   readonly #closed = new AbortController();
+  #attempt: Promise<void> = Promise.resolve();
+  /** Who waits until nothing waits to be tried for the first time. */
+  #waiters: Array<() => void> = [];
 
   constructor(readonly channel: Channel, readonly parts: NotifierParts) {}
 
@@ -66,9 +75,19 @@ class Way {
     this.#next();
   }
 
-  close(): void {
+  tried(): Promise<void> {
+    return this.#isTried() ? Promise.resolve() : new Promise((resolve) => this.#waiters.push(resolve));
+  }
+
+  async close(): Promise<void> {
     clearTimeout(this.#timer);
     this.#closed.abort();
+    await this.#attempt;
+  }
+
+  #isTried(): boolean {
+    const { waiting, sending, attempts } = this.#queue;
+    return waiting.length === 0 || sending === 0 && attempts > 0;
   }
 
   #next(): void {
@@ -76,7 +95,10 @@ class Way {
     const atMs = dueMs(this.#queue);
     if (atMs === undefined || this.#closed.signal.aborted) return;
     // In a turn of its own: events that come together go together where the channel can.
-    this.#timer = setTimeout(() => void this.#send(), Math.max(0, Math.ceil(atMs - this.parts.nowMs())));
+    this.#timer = setTimeout(
+      () => this.#attempt = this.#send(),
+      Math.max(0, Math.ceil(atMs - this.parts.nowMs())),
+    );
   }
 
   async #send(): Promise<void> {
@@ -95,6 +117,7 @@ class Way {
       if (givenUp) this.#warn("notify.given_up", `${attempt.problem}. It is left out.`);
       this.#queue = queue;
     }
+    if (this.#isTried()) { for (const waiter of this.#waiters.splice(0)) waiter(); }
     this.#next();
   }
 

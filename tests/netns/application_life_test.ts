@@ -42,7 +42,10 @@ async function application(node: LabNode): Promise<Record<string, unknown>> {
       transition: await script(`${directory}/transition`, note),
       timeout: "1s",
     },
-    notify: { script: await script(`${directory}/notify`, `echo "$VIPFARM_EVENT" >> ${directory}/told`) },
+    notify: {
+      script: await script(`${directory}/notify`, `echo "$VIPFARM_EVENT" >> ${directory}/told`),
+      events: ["state", "member", "program", "node"],
+    },
   };
 }
 
@@ -197,6 +200,8 @@ Deno.test(
           PATIENCE_MS,
           "the notifications",
         );
+        await n1.stopDaemon(PATIENCE_MS);
+        assert.equal(read(`${n1.directory}/told`).trimEnd().split("\n").at(-1), "node.stopped");
       });
     } catch (error) {
       for (const node of lab.nodes) console.log(`log of ${node.name}:\n${await node.log()}`);

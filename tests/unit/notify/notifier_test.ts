@@ -37,7 +37,7 @@ function start(config: NotifyConfig) {
     nowMs: () => performance.now(),
     record: (event) => void told.push(event),
   });
-  return { notifier, told, [Symbol.dispose]: () => notifier.close() };
+  return { notifier, told, [Symbol.dispose]: () => void notifier.close() };
 }
 
 Deno.test("severity and kind say what is told; nothing is told of notifications themselves", () => {
@@ -147,5 +147,35 @@ Deno.test("mail: what comes together goes in one, with a header that every maile
   assert.ok(head.split("\n").every((line) => line.length <= 78));
   assert.equal(body, "Farm web, told by node n1:");
   assert.match(mail, /state\.up: n1 is up: número 1\.\n.*state\.up: n1 is up: número 2\.\n$/);
+  await Deno.remove(directory, { recursive: true });
+});
+
+Deno.test("the last words are told before the end, and what hangs ends with it", async () => {
+  const directory = await Deno.makeTempDir();
+  const script = `${directory}/told.sh`;
+  const write = (body: string) => Deno.writeTextFile(script, `#!/bin/sh\n${body}\n`, { mode: 0o755 });
+  await write(`sleep 0.1; echo "$VIPFARM_MESSAGE" >> ${directory}/out`);
+  using ending = start(config({ script: [script] }));
+  for (let id = 1; id <= 3; id++) ending.notifier.take(event(id));
+  await ending.notifier.tried();
+  assert.equal(Deno.readTextFileSync(`${directory}/out`).split("\n").length, 4);
+
+  await write("exit 1");
+  ending.notifier.take(event(4));
+  await ending.notifier.tried();
+  assert.equal(ending.told[0].kind, "notify.failed");
+
+  await write(`echo $$ > ${directory}/pid; exec sleep 60`);
+  using hanging = start(config({ script: [script] }));
+  hanging.notifier.take(event(5));
+  const pid = await until(() => {
+    try {
+      return Number(Deno.readTextFileSync(`${directory}/pid`));
+    } catch {
+      return undefined;
+    }
+  });
+  await hanging.notifier.close();
+  assert.throws(() => Deno.statSync(`/proc/${pid}`), Deno.errors.NotFound);
   await Deno.remove(directory, { recursive: true });
 });
