@@ -19,6 +19,16 @@ export function interfaceByIndex(index: number): Link {
   return find(linkHeader(index, 0, 0), `interface index ${index}`);
 }
 
+/** Whether the interface has a carrier, as the driver says at this moment; one that is not there has none. */
+export function hasCarrier(name: string): boolean {
+  try {
+    return interfaceByName(name).carrier;
+  } catch (error) {
+    if (error instanceof SystemError) return false;
+    throw error;
+  }
+}
+
 function find(body: Uint8Array, shown: string): Link {
   using socket = NetlinkSocket.open(NETLINK_ROUTE, "interfaces");
   const found: Link[] = [];

@@ -6,6 +6,7 @@
 import { boottimeMs, realtimeMs } from "../ffi/clock.ts";
 import { type EchoSocket } from "../ffi/echo_socket.ts";
 import { EventFd } from "../ffi/eventfd.ts";
+import { hasCarrier } from "../ffi/interface.ts";
 import { POLLIN, PollSet } from "../ffi/poll.ts";
 import { setRealtimePriority, setTimerSlackNs } from "../ffi/scheduling.ts";
 import { BATCH_MAX, type UdpSocket } from "../ffi/udp_socket.ts";
@@ -374,10 +375,12 @@ class MembershipThread {
     const startedMs = boottimeMs();
     const bytes = this.#codec.encode(this.#membership.heartbeat(startedMs, realtimeMs()));
     let sent = false;
-    for (const [network, { socket, targets }] of this.#sockets.entries()) {
+    for (const [network, { interface: name, socket, targets }] of this.#sockets.entries()) {
+      const carrier = hasCarrier(name);
       let sentHere = false;
       for (const target of targets) {
-        if (socket.sendTo(bytes, target, this.#plan.port)) sentHere = true;
+        // Without a carrier the kernel takes it, too, and drops it: nobody hears this node, nor does any client.
+        if (socket.sendTo(bytes, target, this.#plan.port) && carrier) sentHere = true;
         else this.#totals.sendErrors++;
       }
       this.#networks.sent(network, sentHere);

@@ -14,11 +14,14 @@ export function lanWarnings(finding: LanFinding | undefined): FarmWarning[] {
 /** Heartbeat networks that do not deliver. */
 export function networkWarnings(networks: readonly NetworkReport[]): FarmWarning[] {
   return networks.flatMap(({ label, sending, heard, lost }): FarmWarning[] => {
-    if (!sending && networks.length > 1) {
+    if (!sending) {
+      const what = networks.some((each) => each.sending)
+        ? "the farm lives by another network"
+        : "this node serves nobody until they can";
       return [{
         kind: "heartbeat.network_down",
-        message: `Heartbeats cannot be sent on ${label}; the farm lives by another network.`,
-        remedy: "Is the interface up, and has it an address? See `ip addr`.",
+        message: `Heartbeats cannot be sent on ${label}; ${what}.`,
+        remedy: "Is the interface up, with a carrier and an address? See `ip addr`.",
       }];
     }
     if (lost.length === 0) return [];

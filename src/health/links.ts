@@ -4,8 +4,7 @@
  * It tells of a lost carrier at once only if it has told nothing of carriers for a second (`linkwatch_schedule_work` in
  * net/core/link_watch.c), and its flags wait as long. The driver knows: it is asked in short intervals.
  */
-import { SystemError } from "../../ffi/errors.ts";
-import { interfaceByName } from "../../ffi/interface.ts";
+import { hasCarrier } from "../../ffi/interface.ts";
 import { LinkNotifications } from "../../ffi/link_notifications.ts";
 import { addresses, type Link, type LinkAddress, links } from "../../ffi/rtnetlink.ts";
 import { type Watcher } from "./watcher.ts";
@@ -48,7 +47,7 @@ export class Links {
 
   /** Calls `onChange` after a change of interfaces or addresses, and of this interface's carrier. The answer ends it. */
   subscribe(name: string, onChange: () => void): () => void {
-    const subscription = { name, onChange, carrier: carrierOf(name) };
+    const subscription = { name, onChange, carrier: hasCarrier(name) };
     this.#subscriptions.add(subscription);
     if (this.#notifications === undefined) {
       this.#notifications = LinkNotifications.open();
@@ -82,21 +81,11 @@ export class Links {
     const carriers = new Map<string, boolean>();
     for (const subscription of [...this.#subscriptions]) {
       const { name, onChange } = subscription;
-      if (!carriers.has(name)) carriers.set(name, carrierOf(name));
+      if (!carriers.has(name)) carriers.set(name, hasCarrier(name));
       if (carriers.get(name) === subscription.carrier) continue;
       subscription.carrier = !subscription.carrier;
       this.#reading = undefined;
       onChange();
     }
-  }
-}
-
-/** Whether the interface has a carrier; one that is not there has none. */
-function carrierOf(name: string): boolean {
-  try {
-    return interfaceByName(name).carrier;
-  } catch (error) {
-    if (error instanceof SystemError) return false;
-    throw error;
   }
 }

@@ -29,10 +29,12 @@ Deno.test("who is not heard on a network is named; if it is everybody, the netwo
   assert.equal(lost.kind, "heartbeat.network_lost");
 });
 
-Deno.test("a network that cannot be sent on is told, unless it is the only one: then the node itself is silent", () => {
+Deno.test("a network that cannot be sent on is told, and what that means, if it is the only one or not", () => {
   const down = network({ sending: false });
-  assert.deepEqual(networkWarnings([network({}), down]).map(({ kind }) => kind), ["heartbeat.network_down"]);
-  assert.deepEqual(networkWarnings([down]), []);
+  const [other] = networkWarnings([network({}), down]);
+  assert.equal(other.kind, "heartbeat.network_down");
+  assert.match(other.message, /the farm lives by another network/);
+  assert.match(networkWarnings([down])[0].message, /this node serves nobody until they can/);
 });
 
 Deno.test("what the self-test of the LAN found comes with its remedy", () => {
