@@ -140,6 +140,8 @@ export class NodeState {
     if (this.#adopts) this.#application.adopt();
     else this.#application.boot();
     this.#health.start();
+    // What a check has found before, as when the kernel told of the TUN device, was not heeded: it is told once.
+    this.#heed(this.#health.state());
     // One system call, which works for files that do not exist yet on any file system; a second is soon enough for what a
     // person does by hand.
     this.#endLooking = this.parts.ticker.onTick(() => this.#lookForMaintenance());

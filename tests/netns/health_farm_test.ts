@@ -24,6 +24,28 @@ interface Claims {
 }
 
 Deno.test({
+  name: "a check that the kernel wakes while the node starts has a verdict all the same",
+  ignore: farmUnavailable !== undefined,
+}, async () => {
+  await using lab = await Lab.create({ nodes: 1, config: { checks: [{ name: "uplink", interface: {} }] } });
+  await lab.startServices();
+  await lab.startNodes();
+  const [n1] = lab.nodes;
+  await lab.waitFor(
+    async () => (await n1.ask("GET", "/readyz")).status === 200,
+    PATIENCE_MS,
+    "n1 to be ready",
+  );
+  const { members } = await n1.api<
+    { members: Array<{ application?: { state: string }; last_resort: string[] }> }
+  >(
+    "GET",
+    "/api/v1/farm",
+  );
+  assert.deepEqual(members.map((member) => [member.application?.state, member.last_resort]), [["up", []]]);
+});
+
+Deno.test({
   name: "a check at default settings, and a reload of checks",
   ignore: farmUnavailable !== undefined,
 }, async (t) => {
