@@ -162,7 +162,7 @@ export class Farm implements FarmSource {
       farm: this.#config.farm,
       node: node.name,
       version: VERSION,
-      health: healthSentence(members),
+      health: healthSentence(members, this.#networks.finding),
       members,
       services: [...this.services()],
       warnings: this.#warnings(members),
@@ -327,6 +327,7 @@ export class Farm implements FarmSource {
       share: (table: number, name: string) => this.#owners.shares(table).get(name) ?? 0,
       weightInFile: (name: string) => Math.max(0, ...weightsOf(this.#config, name).slice(PRESENCE + 1)),
       digest: this.#digest(),
+      heardAgoMs: (name: string) => heardAgoMs(name, this.#networks),
       nowMs: this.parts.nowMs(),
       wallMs: Date.now(),
     };
@@ -378,4 +379,13 @@ export class Farm implements FarmSource {
     if (!this.parts.claims.leaseHolds(this.parts.now32())) return 0;
     return this.parts.claims.claimedCount(table) / BUCKETS;
   }
+}
+
+/** On the network where it was heard last. */
+function heardAgoMs(name: string, { atMs, networks }: NetworkState): number | undefined {
+  const ages = networks.flatMap(({ heard }) => {
+    const heardMs = Object.hasOwn(heard, name) ? heard[name] : undefined;
+    return heardMs === undefined ? [] : [atMs - heardMs];
+  });
+  return ages.length === 0 ? undefined : Math.min(...ages);
 }

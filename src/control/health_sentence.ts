@@ -1,7 +1,17 @@
 /** The state of the farm in one sentence, worst news first. Pure. */
 import { type MemberStatus } from "../admin/source.ts";
+import { type LanFinding } from "../membership/lan.ts";
 
-export function healthSentence(members: readonly MemberStatus[]): string {
+/** What is wrong with the LAN goes before it: nodes that serve may get nothing. */
+export function healthSentence(
+  members: readonly MemberStatus[],
+  finding?: Pick<LanFinding, "message">,
+): string {
+  const sentence = sentenceOf(members);
+  return finding === undefined ? sentence : `${finding.message} ${sentence}`;
+}
+
+function sentenceOf(members: readonly MemberStatus[]): string {
   const serving = members.filter(({ state }) => state === "up");
   const self = members.find((member) => member.self);
   if (self === undefined) return "This node is starting.";

@@ -14,6 +14,8 @@ export interface MemberContext {
   /** The largest weight that this node's file gives a member for any service, and the digest of that file. */
   weightInFile(name: string): number;
   readonly digest: string;
+  /** How long ago a member was last heard, in ms, as of the last look at the networks; undefined: the view knows better. */
+  heardAgoMs(name: string): number | undefined;
   /** The clock of the membership, in ms, and the wall clock at the same moment. */
   readonly nowMs: number;
   readonly wallMs: number;
@@ -40,10 +42,16 @@ export function memberStatus(
     last_resort: services.filter((_, index) => isLastResort(member.weights[index + 1] ?? 0)),
     shares: byService((table) => share(table, member.name)),
     since: new Date(wallMs - Math.max(0, nowMs - member.sinceMs)).toISOString(),
-    ...(!member.self && { last_heard_ms: Math.max(0, Math.round(nowMs - member.lastHeardMs)) }),
+    ...(!member.self && { last_heard_ms: Math.max(0, Math.round(lastHeardMs(member, context))) }),
     // What a dead member told is not true any more.
     ...(report !== undefined && member.state !== "dead" && reported(report, services)),
   };
+}
+
+/** The view is as of its last change: for a member that is heard that says nothing. */
+function lastHeardMs({ name, state, lastHeardMs }: MemberView, { nowMs, heardAgoMs }: MemberContext): number {
+  const isMissed = state === "dead" || state === "suspect";
+  return (isMissed ? undefined : heardAgoMs(name)) ?? nowMs - lastHeardMs;
 }
 
 /** Why a member takes no new flows, as far as it is known: the membership sees only that all its weights are 0. */

@@ -100,7 +100,9 @@ export class LanTest {
     this.#deaf = deaf.sort();
     const hearing = [...seen.keys()].filter((name) => !deaf.includes(name)).sort();
     // Nobody hears: those who were known to hear are gone, and nothing can be said any more.
-    const byFrames = deaf.length === 0 || hearing.length === 0 ? undefined : describe(deaf, hearing);
+    const byFrames = deaf.length === 0 || hearing.length === 0
+      ? undefined
+      : describe(deaf, hearing, "packets of clients");
     const byProbes = this.#followProbes(this.#lookAtProbes(members), members.map(({ name }) => name));
     return this.#conclude(typeof byProbes === "object" ? byProbes : byFrames);
   }
@@ -139,7 +141,8 @@ export class LanTest {
     if (partly.length > 0) {
       const worst = partly.reduce((a, b) => b.deaf.length > a.deaf.length ? b : a);
       const same = sides.filter(({ deaf }) => deaf.join() === worst.deaf.join()).map(({ vip }) => vip);
-      return describe(worst.deaf, worst.hearing, same.length < sides.length ? same : undefined);
+      const what = `frames for ${same.length < sides.length ? addresses(same) : "the virtual IPs"}`;
+      return describe(worst.deaf, worst.hearing, what);
     }
     return sides.every(({ hearing }) => hearing.length > 0) ? "well" : "unknown";
   }
@@ -204,22 +207,17 @@ function addresses(virtualIps: readonly LanVip[]): string {
   return virtualIps.map(({ address }) => address).join(", ");
 }
 
-/** Of all virtual IPs, if none are named. */
-function describe(
-  deaf: readonly string[],
-  hearing: readonly string[],
-  virtualIps?: readonly LanVip[],
-): LanFinding {
-  const frames = virtualIps === undefined ? "the virtual IPs" : addresses(virtualIps);
-  const without = `${deaf.join(", ")} ${deaf.length === 1 ? "gets" : "get"} none of the frames for ${frames}`;
-  const about = `${deaf.join(", ")}: ${frames}`;
+/** Of `what` is told: frames for some virtual IPs, or packets of clients. */
+function describe(deaf: readonly string[], hearing: readonly string[], what: string): LanFinding {
+  const without = `${deaf.join(", ")} ${deaf.length === 1 ? "gets" : "get"} none of the ${what}`;
+  const about = deaf.join(", ");
   if (hearing.length === 1) {
     return {
       kind: "lan.single",
       deaf,
       hearing,
       about,
-      message: `Frames for ${frames} reach only ${hearing[0]}; ${without}.`,
+      message: `${what[0].toUpperCase()}${what.slice(1)} reach only ${hearing[0]}; ${without}.`,
       remedy:
         "Has a switch learned the virtual MAC at one port? Look for it in the switch's table, remove it, and let " +
         "nothing send from that address; else the switch, or the hypervisor, must be allowed to flood it.",

@@ -206,6 +206,28 @@ Deno.test("rates are what came between two looks", () => {
   assert.deepEqual(rates.now, { flows_per_s: 15, packets_per_s: 100 });
 });
 
+const CONTEXT = {
+  services: ["a"],
+  share: () => 0,
+  weightInFile: () => 100,
+  digest: "d",
+  heardAgoMs: () => 40,
+  nowMs: 10_000,
+  wallMs: 0,
+};
+
+Deno.test("a member was heard when the networks heard it last; one that is missed, when the view did", () => {
+  const ago = (state: string, heardAgoMs: number | undefined) => {
+    const view = { name: "n2", state, reason: "", weights: [1, 0], sinceMs: 0, lastHeardMs: 9_000 };
+    const context = { ...CONTEXT, heardAgoMs: () => heardAgoMs };
+    return memberStatus(view as unknown as MemberView, undefined, context).last_heard_ms;
+  };
+  assert.equal(ago("up", 40), 40);
+  assert.equal(ago("up", undefined), 1_000);
+  assert.equal(ago("suspect", 40), 1_000);
+  assert.equal(ago("dead", 40), 1_000);
+});
+
 Deno.test("a member that takes no new flows says why, as far as it is known", () => {
   const view = {
     name: "n2",
@@ -218,7 +240,7 @@ Deno.test("a member that takes no new flows says why, as far as it is known", ()
     memberStatus(
       view,
       report && { claimed: [], retained: 0, digest: "d", ...report } as unknown as Report,
-      { services: ["a"], share: () => 0, weightInFile: () => weight, digest: "d", nowMs: 0, wallMs: 0 },
+      { ...CONTEXT, weightInFile: () => weight },
     ).reason;
   assert.equal(reason(undefined), "its weight is 0");
   assert.equal(
