@@ -151,7 +151,11 @@ export class Listener {
       this.#pipelines.set(socket, answers);
       // Only the first is told that the client has gone: what waits behind it, a stream perhaps, would wait for ever.
       socket.once("close", () => {
-        for (const answer of answers) answer.emit("close");
+        for (const answer of answers) {
+          // For a body that is about to be written: it would wait for an event that has been.
+          answer.destroyed = true;
+          answer.emit("close");
+        }
       });
     }
     // Whoever may use the Unix socket may as well stop the daemon.

@@ -182,6 +182,21 @@ Deno.test("a client that sends many requests without waiting for answers is cut 
   });
 });
 
+Deno.test("streams whose client leaves at whatever moment leave nothing behind", async () => {
+  await serving({ graceMs: 0 }, async (port) => {
+    for (let client = 0; client < 100; client++) {
+      const connection = await connect(port);
+      const requests = "GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1 + client % 5);
+      await connection.write(encoder.encode(requests));
+      // From before the first is read to after the last has begun.
+      const leaveMs = performance.now() + client % 20 / 5;
+      while (performance.now() < leaveMs) await new Promise((next) => setTimeout(next, 0));
+      connection.close();
+    }
+    await untilStreams(port, 0);
+  });
+});
+
 Deno.test("what waits behind a stream ends with its connection, and no stop waits for it", async () => {
   await serving({ graceMs: 60_000 }, async (port, server) => {
     const client = await connect(port);
