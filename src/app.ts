@@ -32,7 +32,6 @@ import { type SupervisorLink } from "./control/supervisor_link.ts";
 import { hasJoined, statusLine } from "./control/status_line.ts";
 import { STOP_STEP_MS_MAX, Thread } from "./control/thread.ts";
 import { Ticker } from "./control/ticker.ts";
-import { addressFromBytes } from "./core/address.ts";
 import { EXIT, messageOf, VipfarmError } from "./core/errors.ts";
 import { type FarmEventInit } from "./core/events.ts";
 import { deriveKeys } from "./core/keys.ts";
@@ -361,10 +360,7 @@ class Daemon {
         keys,
         wakeDescriptor: this.#membership.wake.fd,
         tables: planTables(services),
-        virtualIps: planVips(this.#node).map(({ address, macIsMulticast }) => ({
-          address: addressFromBytes(address).text,
-          macIsMulticast,
-        })),
+        virtualIps: this.#node.virtualIps.map(({ address, mode }) => ({ address: address.text, mode })),
         claims: this.#claims.buffer,
         held: takeOver ? [] : this.#connections.look(),
         standby: takeOver,

@@ -31,6 +31,7 @@ import { type HealthState } from "../health/types.ts";
 import { PRESENCE } from "../dataplane/plan.ts";
 import { type SharedClaims } from "../dataplane/shared.ts";
 import { type ClaimsBasis, type MemberView } from "../membership/types.ts";
+import { lastHeardMs } from "../membership/networks.ts";
 import { probeSenders, REACH_UNKNOWN, ReachTest, type VipReach } from "../membership/reach.ts";
 import { explainFlow } from "../ownership/explain.ts";
 import { AFFINITY } from "../ownership/flow_hash.ts";
@@ -327,7 +328,11 @@ export class Farm implements FarmSource {
       share: (table: number, name: string) => this.#owners.shares(table).get(name) ?? 0,
       weightInFile: (name: string) => Math.max(0, ...weightsOf(this.#config, name).slice(PRESENCE + 1)),
       digest: this.#digest(),
-      heardAgoMs: (name: string) => heardAgoMs(name, this.#networks),
+      heardAgoMs: (name: string) => {
+        const { atMs, networks } = this.#networks;
+        const heardMs = lastHeardMs(name, networks);
+        return heardMs === undefined ? undefined : atMs - heardMs;
+      },
       nowMs: this.parts.nowMs(),
       wallMs: Date.now(),
     };
@@ -379,13 +384,4 @@ export class Farm implements FarmSource {
     if (!this.parts.claims.leaseHolds(this.parts.now32())) return 0;
     return this.parts.claims.claimedCount(table) / BUCKETS;
   }
-}
-
-/** On the network where it was heard last. */
-function heardAgoMs(name: string, { atMs, networks }: NetworkState): number | undefined {
-  const ages = networks.flatMap(({ heard }) => {
-    const heardMs = Object.hasOwn(heard, name) ? heard[name] : undefined;
-    return heardMs === undefined ? [] : [atMs - heardMs];
-  });
-  return ages.length === 0 ? undefined : Math.min(...ages);
 }

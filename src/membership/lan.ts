@@ -12,6 +12,7 @@
  */
 
 import type { FarmEventInit } from "../core/events.ts";
+import type { MacMode } from "../wire/ethernet.ts";
 import type { VipReach } from "./reach.ts";
 
 /** Samples are compared over this many steps of a second: counts travel in heartbeats, and are late by up to two. */
@@ -40,7 +41,7 @@ export interface LanSample {
 /** A virtual IP, as far as the LAN is concerned. */
 export interface LanVip {
   readonly address: string;
-  readonly macIsMulticast: boolean;
+  readonly mode: MacMode;
 }
 
 /** What is wrong with the LAN: whom frames for the virtual IPs reach, and whom not. */
@@ -188,9 +189,9 @@ function isSame(a: Judgement, b: Judgement): boolean {
 
 function describeNone(virtualIps: readonly LanVip[], deaf: readonly string[]): LanFinding {
   const remedies = [
-    virtualIps.some(({ macIsMulticast }) => macIsMulticast) &&
+    virtualIps.some(({ mode }) => mode === "multicast") &&
     "A switch or bridge that snoops multicast may deliver them to no port: take mode: unicast, or turn snooping off there.",
-    virtualIps.some(({ macIsMulticast }) => !macIsMulticast) &&
+    virtualIps.some(({ mode }) => mode === "unicast") &&
     "The switch, or the hypervisor, must flood frames to a unicast MAC that it has not learned.",
   ];
   return {

@@ -38,6 +38,12 @@ interface Network {
   readonly pairs: Map<string, Pair>;
 }
 
+/** When a member was last heard on any of these networks; undefined: never. */
+export function lastHeardMs(name: string, networks: readonly NetworkReport[]): number | undefined {
+  const heard = networks.flatMap(({ heard }) => Object.hasOwn(heard, name) ? heard[name] ?? [] : []);
+  return heard.length === 0 ? undefined : Math.max(...heard);
+}
+
 /** Watches which network delivers whose heartbeats. */
 export class NetworkWatch {
   readonly #networks: readonly Network[];

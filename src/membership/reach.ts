@@ -5,7 +5,7 @@
  * Each node judges for itself and tells the others; lan.ts puts the judgements together.
  */
 
-import type { NetworkReport } from "./networks.ts";
+import { lastHeardMs, type NetworkReport } from "./networks.ts";
 
 /** So long without a probe, although somebody sends them: ten in a row. */
 export const UNREACHED_MS = 10_000;
@@ -36,13 +36,11 @@ export function probeSenders(
   networks: readonly NetworkReport[],
   members: readonly string[],
 ): Map<string, number> {
+  const there = networks.filter((network) => network.interface === interfaceName);
   const senders = new Map<string, number>();
-  for (const { interface: name, heard } of networks) {
-    if (name !== interfaceName) continue;
-    for (const member of members) {
-      const heardMs = Object.hasOwn(heard, member) ? heard[member] : undefined;
-      if (heardMs !== undefined) senders.set(member, Math.max(heardMs, senders.get(member) ?? -Infinity));
-    }
+  for (const member of members) {
+    const heardMs = lastHeardMs(member, there);
+    if (heardMs !== undefined) senders.set(member, heardMs);
   }
   return senders;
 }
@@ -72,6 +70,7 @@ export class ReachTest {
     let reached = 0, unreached = 0;
     for (const [index, vip] of vips.entries()) {
       const watched = this.#vips[index];
+      noteSenders(watched, vip.senders, nowMs);
       if (vip.probes > watched.probes) watched.probeMs = nowMs;
       if (vip.frames > watched.frames) watched.frameMs = nowMs;
       watched.probes = vip.probes;
@@ -79,22 +78,15 @@ export class ReachTest {
       if (nowMs - watched.probeMs < UNREACHED_MS) reached |= 1 << index;
       // What clients send does come, so it is the probes that something keeps off.
       else if (nowMs - watched.frameMs < UNREACHED_MS) continue;
-      else if (missedMs(watched, vip.senders, nowMs) >= UNREACHED_MS) unreached |= 1 << index;
+      else if (missedMs(watched, vip.senders) >= UNREACHED_MS) unreached |= 1 << index;
     }
-    for (const [index, { senders }] of vips.entries()) noteSenders(this.#vips[index], senders, nowMs);
     return { reached: reached >>> 0, unreached: unreached >>> 0 };
   }
 }
 
 /** How long somebody has been heard who sent probes, and none came. Who is heard no more proves nothing from then on. */
-function missedMs(
-  { probeMs, sinceMs }: Watched,
-  senders: ReadonlyMap<string, number>,
-  nowMs: number,
-): number {
-  const missed = [...senders].map(([name, heardMs]) =>
-    heardMs - Math.max(sinceMs.get(name) ?? nowMs, probeMs)
-  );
+function missedMs({ probeMs, sinceMs }: Watched, senders: ReadonlyMap<string, number>): number {
+  const missed = [...senders].map(([name, heardMs]) => heardMs - Math.max(sinceMs.get(name)!, probeMs));
   return Math.max(0, ...missed);
 }
 

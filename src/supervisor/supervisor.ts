@@ -156,11 +156,7 @@ class Supervisor {
   /** Gives the host back. Without its lock, the file with the worker's id is another supervisor's. */
   async #takeHostBack(): Promise<void> {
     if (this.#host === undefined) return;
-    try {
-      Deno.removeSync(`${this.options.runtimeDir}/${WORKER_PID_FILE}`);
-    } catch {
-      // No worker ever ran.
-    }
+    this.#removeWorkerPid();
     await this.#host.takeBack();
     this.#host = undefined;
   }
@@ -293,13 +289,25 @@ class Supervisor {
     await this.#answerHello(worker, message);
   }
 
+  get #workerPidPath(): string {
+    return `${this.options.runtimeDir}/${WORKER_PID_FILE}`;
+  }
+
+  #removeWorkerPid(): void {
+    try {
+      Deno.removeSync(this.#workerPidPath);
+    } catch {
+      // No worker ever ran; or it cannot be changed, and is a note for people.
+    }
+  }
+
   /** For people: a full disk is no reason to end. */
   #writeWorkerPid(worker: WorkerProcess): void {
-    const path = `${this.options.runtimeDir}/${WORKER_PID_FILE}`;
+    const path = this.#workerPidPath;
     try {
       Deno.writeTextFileSync(path, `${worker.pid}\n`);
     } catch (error) {
-      removeIfPossible(path); // it may name the former one
+      this.#removeWorkerPid(); // it may name the former one
       const message = `${path} could not be written: ${
         messageOf(error)
       }. Process ${worker.pid} is the worker.`;
@@ -401,13 +409,5 @@ class Supervisor {
     } else if (this.#waiting.length < EVENTS_WAITING_MAX) {
       this.#waiting.push(event);
     }
-  }
-}
-
-function removeIfPossible(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch {
-    // It is a note for people.
   }
 }

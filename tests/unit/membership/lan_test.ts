@@ -10,9 +10,9 @@ import {
 import { REACH_UNKNOWN } from "../../../src/membership/reach.ts";
 
 const VIRTUAL_IPS = [
-  { address: "192.0.2.100", macIsMulticast: true },
-  { address: "2001:db8::100", macIsMulticast: false },
-];
+  { address: "192.0.2.100", mode: "multicast" },
+  { address: "2001:db8::100", mode: "unicast" },
+] as const;
 const [V4, V6] = [1, 2];
 
 /** Counts of some nodes, one sample a second. */
